@@ -1,1 +1,31 @@
-//! fanfare
+//! fanfare: a WebSocket chat and broadcast server. One binary, one thread, one poll loop.
+//!
+//! The map of the house. Arrows point down, and there is no circle:
+//!
+//! ```text
+//! main -> server -> engine -> client -> connection -> ws::message -> ws::frame
+//!                     |         |          |    \--> http, page, ws::handshake
+//!                     |         |          +-> ws::mask, ws::utf8, ws::close
+//!                     |         +-> outbox -> batch
+//!                     +-> hub -> batch
+//!                     +-> deadlines, metrics
+//! config: a leaf that anyone may read.
+//! ```
+//!
+//! `server` is the only module that knows `mio` and the clock. Everything below it takes bytes and time
+//! as arguments, so tests, fuzz targets and benches drive the shipped code itself. The library exists
+//! for them; what it promises to others is the binary's behaviour.
+
+pub mod batch;
+pub mod client;
+pub mod config;
+pub mod connection;
+pub mod deadlines;
+pub mod engine;
+pub mod http;
+pub mod hub;
+pub mod metrics;
+pub mod outbox;
+pub mod page;
+pub mod server;
+pub mod ws;

@@ -1,0 +1,359 @@
+//! A connected peer: its stream, its protocol, what it is owed, and when it is due.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::batch::Batch;
+use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, OWN_BYTES_MAX, READ_LEN, WRITES_PER_TURN};
+use crate::connection::Connection;
+use crate::deadlines::Tick;
+use crate::metrics::End;
+use crate::outbox::Outbox;
+
+/// What a client needs of its socket, which never blocks.
+pub trait Stream: io::Read + io::Write {
+    /// Whether a read that fills less than it was offered proves that the socket is empty, so that
+    /// the next bytes will be announced. Where it does, one system call in two is saved.
+    const SHORT_READ_MEANS_EMPTY: bool;
+
+    /// Ends our side of the stream; the peer's bytes can still be read.
+    ///
+    /// # Errors
+    /// As the socket says.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+}
+
+/// A ping without payload, encoded.
+const PING: &[u8] = &[0x89, 0x00];
+
+/// Our record of a connected peer.
+#[derive(Debug)]
+pub struct Client<S> {
+    stream: S,
+    /// The peer's protocol.
+    pub connection: Connection,
+    /// What the peer is owed.
+    pub outbox: Outbox,
+    /// Where the peer is.
+    pub peer: SocketAddr,
+    /// Why this client ends; set once, when the end begins.
+    end: Option<End>,
+    /// Edge-triggered readiness is a fact to remember until the kernel says otherwise.
+    readable: bool,
+    writable: bool,
+    /// The kernel announced the end of the stream; it is reached when a read returns nothing.
+    is_hung_up: bool,
+    /// The end of the stream was reached.
+    is_at_end: bool,
+    is_write_shut: bool,
+    /// On the loop's lists, so as not to be put there twice.
+    pub(crate) is_listed_readable: bool,
+    pub(crate) is_listed_flushing: bool,
+    pub(crate) is_leaving: bool,
+    /// When the request, the message or the close handshake must be over.
+    stage_due: Tick,
+    pong_due: Tick,
+    ping_due: Tick,
+    write_due: Tick,
+    /// The earliest tick under which the deadlines list this client.
+    pub(crate) listed_at: Tick,
+}
+
+/// What a read brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The end of the stream.
+    EndOfStream,
+    /// The socket failed.
+    Broken(ErrorKind),
+}
+
+/// What is due for a client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing yet.
+    Nothing,
+    /// The socket took nothing for too long.
+    Write,
+    /// The request, message or close handshake took too long.
+    Stage,
+    /// No pong came.
+    Pong,
+    /// It is time for a ping.
+    Ping,
+}
+
+impl<S: Stream> Client<S> {
+    /// A client that was just accepted; its first request is due within the request timeout.
+    pub fn new(stream: S, peer: SocketAddr, now: Tick, config: &Config) -> Self {
+        Self {
+            stream,
+            connection: Connection::default(),
+            outbox: Outbox::default(),
+            peer,
+            end: None,
+            readable: true,
+            writable: true,
+            is_hung_up: false,
+            is_at_end: false,
+            is_write_shut: false,
+            is_listed_readable: false,
+            is_listed_flushing: false,
+            is_leaving: false,
+            stage_due: now.after(config.request_timeout),
+            pong_due: Tick::NEVER,
+            ping_due: Tick::NEVER,
+            write_due: Tick::NEVER,
+            listed_at: Tick::NEVER,
+        }
+    }
+
+    /// Remembers what the kernel announced.
+    pub fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
+        self.readable |= readable || hung_up;
+        self.writable |= writable || hung_up;
+        self.is_hung_up |= hung_up;
+    }
+
+    /// Whether a read may bring something, and this client may be read from: a peer that does not take
+    /// its own answers or echoes has to wait.
+    #[inline]
+    pub fn wants_read(&self) -> bool {
+        self.readable && (self.connection.is_chat() || self.outbox.own_len() <= OWN_BYTES_MAX)
+    }
+
+    /// Whether something is owed, or the stream is to be shut, and the socket may take it.
+    #[inline]
+    pub fn wants_flush(&self) -> bool {
+        if self.outbox.is_empty() {
+            self.connection.is_ending() && !self.is_write_shut
+        } else {
+            self.writable
+        }
+    }
+
+    /// Reads once into `buffer`, whose length is [`READ_LEN`].
+    #[inline]
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Fill {
+        debug_assert_eq!(buffer.len(), READ_LEN);
+        let buffer = if self.connection.is_http() {
+            buffer.split_at_mut(HTTP_READ_LEN).0
+        } else {
+            buffer
+        };
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.is_at_end = true;
+                    return Fill::EndOfStream;
+                }
+                Ok(len) => {
+                    // After a hang-up no further edge comes: the end has to be read.
+                    let is_empty = S::SHORT_READ_MEANS_EMPTY && len < buffer.len();
+                    self.readable = !is_empty || self.is_hung_up;
+                    return Fill::Bytes(len);
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock => {
+                        self.readable = false;
+                        return Fill::Nothing;
+                    }
+                    kind => return Fill::Broken(kind),
+                },
+            }
+        }
+    }
+
+    /// Offers a batch: to the socket, or behind what is owed.
+    ///
+    /// # Errors
+    /// The client has to leave: its queue is full and its socket takes nothing, or the socket failed.
+    #[inline]
+    pub fn offer(
+        &mut self,
+        batch: &Rc<Batch>,
+        gather: &mut Vec<u8>,
+        now: Tick,
+        config: &Config,
+    ) -> Result<(), End> {
+        if !self.outbox.is_empty() {
+            let is_full = |outbox: &Outbox| {
+                outbox.waiting_messages() + batch.message_count() > config.send_queue
+            };
+            if is_full(&self.outbox) {
+                // Offer before judging: the socket may have room that was not announced yet.
+                self.writable = true;
+                self.flush(gather, now, config)?;
+                if is_full(&self.outbox) {
+                    return Err(End::Stuck);
+                }
+            }
+            if !self.outbox.is_empty() {
+                self.outbox.push_batch(Rc::clone(batch));
+                return Ok(());
+            }
+        }
+        let frame = batch.frame();
+        let written = self.write(frame)?;
+        if written < frame.len() {
+            self.outbox.push_rest(Rc::clone(batch), written);
+            self.write_due = now.after(config.write_wait);
+        }
+        Ok(())
+    }
+
+    /// Writes what is owed until the socket takes no more, or this client's turn is over.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub fn flush(&mut self, gather: &mut Vec<u8>, now: Tick, config: &Config) -> Result<(), End> {
+        let mut has_progressed = false;
+        for _ in 0..WRITES_PER_TURN {
+            if self.outbox.is_empty() || !self.writable {
+                break;
+            }
+            let written = write(&mut self.stream, self.outbox.next_bytes(gather))?;
+            match written {
+                0 => self.writable = false,
+                _ => has_progressed = true,
+            }
+            self.outbox.advance(written);
+        }
+        if self.outbox.is_empty() {
+            self.write_due = Tick::NEVER;
+        } else if has_progressed || self.write_due == Tick::NEVER {
+            self.write_due = now.after(config.write_wait);
+        }
+        Ok(())
+    }
+
+    /// Ends our side of the stream once all is written; the peer has a while to end its own.
+    pub fn shut_write(&mut self, now: Tick) {
+        if !self.is_write_shut {
+            self.is_write_shut = true;
+            self.stage_due = now.after(CLOSE_WAIT);
+            // If the socket has failed already, reading it will tell.
+            let _ = self.stream.shutdown_write();
+        }
+    }
+
+    /// Whether nothing more can be said or heard.
+    pub fn is_over(&self) -> bool {
+        self.is_at_end && self.outbox.is_empty()
+    }
+
+    /// Sends a ping, and says when the next is due.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub fn ping(&mut self, now: Tick, config: &Config) -> Result<(), End> {
+        self.ping_due = now.after(config.ping_period());
+        if !self.outbox.is_empty() {
+            self.outbox.push_ping();
+            return Ok(());
+        }
+        let written = self.write(PING)?;
+        if written < PING.len() {
+            self.outbox.push_control_rest(PING, written);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, End> {
+        write(&mut self.stream, bytes)
+    }
+}
+
+impl<S> Client<S> {
+    /// The client has become a WebSocket. Its first ping comes somewhere in the second half of the
+    /// period, by `spread`, so that clients which came together are not pinged together.
+    pub fn open(&mut self, spread: u32, now: Tick, config: &Config) {
+        let half = config.ping_period() / 2;
+        self.ping_due = now.after(half + half / 64 * (spread % 64));
+        self.pong_due = now.after(config.pong_wait);
+        self.stage_due = Tick::NEVER;
+    }
+
+    /// A request was answered; the next one has its time.
+    pub fn renew_request(&mut self, now: Tick, config: &Config) {
+        self.stage_due = now.after(config.request_timeout);
+    }
+
+    /// The peer is alive.
+    pub fn renew_pong(&mut self, now: Tick, config: &Config) {
+        self.pong_due = now.after(config.pong_wait);
+    }
+
+    /// Starts or stops the clock of an unfinished message.
+    #[inline]
+    pub fn watch_message(&mut self, now: Tick, config: &Config) {
+        if self.connection.is_websocket() {
+            if !self.connection.is_mid_message() {
+                self.stage_due = Tick::NEVER;
+            } else if self.stage_due == Tick::NEVER {
+                self.stage_due = now.after(config.pong_wait);
+            }
+        }
+    }
+
+    /// The connection ends for this reason, unless it ends for another one already.
+    pub fn begin_end(&mut self, end: End, now: Tick, config: &Config) {
+        if self.end.is_none() {
+            self.end = Some(end);
+            self.pong_due = Tick::NEVER;
+            self.ping_due = Tick::NEVER;
+            self.stage_due = now.after(config.write_wait.saturating_add(CLOSE_WAIT));
+        }
+    }
+
+    /// Why this client ends, or that its peer is gone if nothing else was known.
+    pub fn end(&self) -> End {
+        self.end.unwrap_or(End::PeerGone)
+    }
+
+    /// The earliest of this client's deadlines.
+    pub fn next_due(&self) -> Tick {
+        self.stage_due
+            .min(self.pong_due)
+            .min(self.ping_due)
+            .min(self.write_due)
+    }
+
+    /// What is due by `now`, the gravest first.
+    pub fn due(&self, now: Tick) -> Due {
+        if self.write_due <= now {
+            Due::Write
+        } else if self.stage_due <= now {
+            Due::Stage
+        } else if self.pong_due <= now {
+            Due::Pong
+        } else if self.ping_due <= now {
+            Due::Ping
+        } else {
+            Due::Nothing
+        }
+    }
+}
+
+/// Writes once; 0 if the socket takes nothing now.
+#[inline]
+fn write(stream: &mut impl io::Write, bytes: &[u8]) -> Result<usize, End> {
+    loop {
+        match stream.write(bytes) {
+            Ok(0) => return Err(End::Broken(ErrorKind::WriteZero)),
+            Ok(written) => return Ok(written),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock => return Ok(0),
+                kind => return Err(End::Broken(kind)),
+            },
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Every setting: its unit, its default, its reason; and the bounds that are not settings.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Parser, ValueEnum};
+
+/// The length of the buffer into which every socket is read, and so the read budget of a client and turn.
+///
+/// Large enough that a flood of small messages costs few system calls, small enough to stay in the
+/// second-level cache and to let others have their turn.
+pub const READ_LEN: usize = 64 * 1024;
+/// How much is read at once from a peer that speaks HTTP: it bounds the answers to pipelined requests.
+pub const HTTP_READ_LEN: usize = 8 * 1024;
+/// A peer that owes us reading more than this of its own answers or echoes is not read from.
+pub const OWN_BYTES_MAX: usize = 64 * 1024;
+/// How many writes one client gets in a turn.
+pub const WRITES_PER_TURN: usize = 16;
+/// How many connections are accepted in a turn.
+pub const ACCEPTS_PER_TURN: usize = 256;
+/// How long the listener rests when descriptors have run out, unless a client leaves before.
+pub const ACCEPT_REST: Duration = Duration::from_secs(1);
+/// How long a peer may take to close its side after it was sent the last bytes.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// Connections beyond `--max-clients` that are told so with a `503`; more of them wait in the backlog.
+pub const REFUSED_CLIENTS_MAX: usize = 64;
+/// Descriptors that are not clients: standard streams, the poll, the listener, signals, and some air.
+pub const RESERVED_DESCRIPTORS: usize = 32;
+/// The backlog of connections that the kernel completes before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A WebSocket chat and broadcast server: what one says, everybody hears.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "fanfare", version, next_line_help = false)]
+pub struct Config {
+    /// Where to listen: HOST:PORT, or :PORT for all interfaces, IPv6 and IPv4; port 0 picks a free one
+    #[arg(
+        long,
+        env = "FANFARE_ADDR",
+        value_name = "ADDR",
+        default_value = ":8080",
+        hide_env = true,
+        help_heading = "Network"
+    )]
+    pub addr: String,
+
+    /// How many clients may be connected [default: what the descriptor limit allows]
+    #[arg(
+        long,
+        env = "FANFARE_MAX_CLIENTS",
+        value_name = "N",
+        value_parser = parse_count,
+        hide_env = true,
+        help_heading = "Network"
+    )]
+    pub max_clients: Option<usize>,
+
+    /// An origin whose pages may connect, besides the server's own; repeatable, * for all
+    #[arg(
+        long,
+        env = "FANFARE_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        hide_env = true,
+        help_heading = "Network"
+    )]
+    pub allow_origin: Vec<String>,
+
+    /// The largest message a client may send
+    #[arg(
+        long,
+        env = "FANFARE_MAX_MESSAGE",
+        value_name = "SIZE",
+        default_value = "512B",
+        value_parser = parse_len,
+        hide_env = true,
+        help_heading = "Chat"
+    )]
+    pub max_message: usize,
+
+    /// How many messages may wait for a client that does not take them; with one more it is dropped
+    #[arg(
+        long,
+        env = "FANFARE_SEND_QUEUE",
+        value_name = "N",
+        default_value = "256",
+        value_parser = parse_count,
+        hide_env = true,
+        help_heading = "Chat"
+    )]
+    pub send_queue: usize,
+
+    /// Also serve /echo, which sends every message back to its sender
+    #[arg(long, env = "FANFARE_ECHO", hide_env = true, help_heading = "Chat")]
+    pub echo: bool,
+
+    /// How long to wait for a pong, and for the end of a message that was begun
+    #[arg(
+        long,
+        env = "FANFARE_PONG_WAIT",
+        value_name = "TIME",
+        default_value = "60s",
+        value_parser = parse_wait,
+        hide_env = true,
+        help_heading = "Timeouts"
+    )]
+    pub pong_wait: Duration,
+
+    /// How often to ping; must be below the pong wait [default: 9/10 of the pong wait]
+    #[arg(
+        long,
+        env = "FANFARE_PING_PERIOD",
+        value_name = "TIME",
+        value_parser = parse_wait,
+        hide_env = true,
+        help_heading = "Timeouts"
+    )]
+    pub ping_period: Option<Duration>,
+
+    /// How long a client may take nothing of what it is owed
+    #[arg(
+        long,
+        env = "FANFARE_WRITE_WAIT",
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = parse_wait,
+        hide_env = true,
+        help_heading = "Timeouts"
+    )]
+    pub write_wait: Duration,
+
+    /// How long a whole request may take, from accept or from the last answer
+    #[arg(
+        long,
+        env = "FANFARE_REQUEST_TIMEOUT",
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = parse_wait,
+        hide_env = true,
+        help_heading = "Timeouts"
+    )]
+    pub request_timeout: Duration,
+
+    /// How long a shutdown waits for clients to take what they are owed
+    #[arg(
+        long,
+        env = "FANFARE_DRAIN",
+        value_name = "TIME",
+        default_value = "5s",
+        value_parser = humantime::parse_duration,
+        hide_env = true,
+        help_heading = "Timeouts"
+    )]
+    pub drain: Duration,
+
+    /// What to log: a level (error, warn, info, debug, trace) or a filter such as fanfare=debug
+    #[arg(
+        long,
+        env = "FANFARE_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        hide_env = true,
+        help_heading = "Log"
+    )]
+    pub log: String,
+
+    /// How log lines look
+    #[arg(
+        long,
+        env = "FANFARE_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_env = true,
+        help_heading = "Log"
+    )]
+    pub log_format: LogFormat,
+}
+
+impl Default for Config {
+    /// The settings of a server started without flags, whatever the environment says.
+    fn default() -> Self {
+        Self {
+            addr: ":8080".to_owned(),
+            max_clients: None,
+            allow_origin: Vec::new(),
+            max_message: 512,
+            send_queue: 256,
+            echo: false,
+            pong_wait: Duration::from_secs(60),
+            ping_period: None,
+            write_wait: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Config {
+    /// How often a client is pinged.
+    pub fn ping_period(&self) -> Duration {
+        self.ping_period.unwrap_or(self.pong_wait / 10 * 9)
+    }
+
+    /// Checks what no single setting can know.
+    ///
+    /// # Errors
+    /// A line that says which settings contradict each other.
+    pub fn check(&self) -> Result<(), String> {
+        if self.ping_period() >= self.pong_wait {
+            return Err(format!(
+                "--ping-period ({}) must be below --pong-wait ({}), or every client is lost",
+                humantime::format_duration(self.ping_period()),
+                humantime::format_duration(self.pong_wait)
+            ));
+        }
+        for origin in &self.allow_origin {
+            if origin != "*" && !origin.contains("://") {
+                return Err(format!(
+                    "--allow-origin {origin:?} is no origin; write it like https://example.com"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many clients to take, where `descriptors` may be open.
+    ///
+    /// # Errors
+    /// A line that says how many descriptors the wanted number of clients needs.
+    pub fn client_limit(&self, descriptors: usize) -> Result<usize, String> {
+        let overhead = RESERVED_DESCRIPTORS + REFUSED_CLIENTS_MAX;
+        let possible = descriptors.saturating_sub(overhead);
+        let wanted = self.max_clients.unwrap_or(possible.max(1));
+        if wanted > possible {
+            return Err(format!(
+                "{wanted} clients need {} open files and the limit is {descriptors}; \
+                 raise it with ulimit -n, or lower --max-clients",
+                wanted.saturating_add(overhead)
+            ));
+        }
+        Ok(wanted)
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("it must be a whole number".to_owned()),
+    }
+}
+
+fn parse_len(text: &str) -> Result<usize, String> {
+    let size: ByteSize = text
+        .parse()
+        .map_err(|_| "it must be a size, such as 512B, 64KiB or 1MiB".to_owned())?;
+    match usize::try_from(size.as_u64()) {
+        Ok(0) => Err("it must be at least 1B".to_owned()),
+        Ok(len) if len <= u32::MAX as usize => Ok(len),
+        _ => Err("it must be below 4GiB".to_owned()),
+    }
+}
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must not be zero".to_owned()),
+        Ok(wait) => Ok(wait),
+        Err(_) => Err("it must be a time, such as 500ms, 10s or 2min".to_owned()),
+    }
+}

@@ -1,0 +1,304 @@
+//! One peer's protocol, from its first request to its last byte: bytes in, events out, replies into the
+//! outbox. A connection knows no socket, no clock and no other peer.
+
+use std::borrow::Cow;
+
+use crate::config::Config;
+use crate::http::{self, HeadReader, Refusal, Request, Response, Status};
+use crate::metrics::End;
+use crate::outbox::Outbox;
+use crate::page::Asset;
+use crate::ws::close::{CloseCode, ProtocolError};
+use crate::ws::frame::{self, Opcode, ServerHeader};
+use crate::ws::handshake;
+use crate::ws::message::{Incoming, MessageReader};
+
+/// What a peer's bytes amount to, for everybody else.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A request was answered, and the connection may serve another one.
+    Answered,
+    /// The peer joins the chat.
+    Joined,
+    /// The peer talks to itself: an echo was opened.
+    Opened,
+    /// The peer says something to its room.
+    Text(Cow<'a, str>),
+    /// The peer is alive.
+    Pong,
+    /// The connection ends. The last bytes for the peer are in its outbox; what it sends from now on
+    /// is discarded.
+    Ended(End),
+}
+
+/// The state of one peer's protocol.
+#[derive(Debug)]
+pub struct Connection(State);
+
+#[derive(Debug)]
+enum State {
+    Http {
+        head: HeadReader,
+        has_answered: bool,
+    },
+    Chat(MessageReader),
+    Echo(MessageReader),
+    Ending,
+}
+
+impl Default for Connection {
+    /// A connection on which nothing has come yet.
+    fn default() -> Self {
+        Self(State::Http {
+            head: HeadReader::default(),
+            has_answered: false,
+        })
+    }
+}
+
+impl Connection {
+    /// Takes bytes from the front of `input` until something happens.
+    ///
+    /// `None`: all of `input` is consumed and more is needed. Replies to the peer go into `outbox`.
+    #[inline]
+    pub fn receive<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+        outbox: &mut Outbox,
+        config: &Config,
+    ) -> Option<Event<'a>> {
+        match &mut self.0 {
+            State::Chat(reader) => loop {
+                match reader.next(input, config.max_message) {
+                    Ok(Some(Incoming::Text(text))) => return Some(Event::Text(text)),
+                    Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
+                        Some(text) => return Some(Event::Text(text)),
+                        None => return Some(self.fail(ProtocolError::BinaryNotText, outbox)),
+                    },
+                    Ok(Some(Incoming::Ping(payload))) => outbox.push_pong(&payload),
+                    Ok(Some(Incoming::Pong)) => return Some(Event::Pong),
+                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code, outbox)),
+                    Ok(None) => return None,
+                    Err(error) => return Some(self.fail(error, outbox)),
+                }
+            },
+            State::Echo(reader) => loop {
+                match reader.next(input, config.max_message) {
+                    Ok(Some(Incoming::Text(Cow::Owned(text)))) => {
+                        echo(Opcode::Text, Cow::Owned(text.into_bytes()), outbox);
+                    }
+                    Ok(Some(Incoming::Text(Cow::Borrowed(text)))) => {
+                        echo(Opcode::Text, Cow::Borrowed(text.as_bytes()), outbox);
+                    }
+                    Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, outbox),
+                    Ok(Some(Incoming::Ping(payload))) => outbox.push_pong(&payload),
+                    Ok(Some(Incoming::Pong)) => return Some(Event::Pong),
+                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code, outbox)),
+                    Ok(None) => return None,
+                    Err(error) => return Some(self.fail(error, outbox)),
+                }
+            },
+            State::Http { head, .. } => match head.next(input) {
+                Ok(Some(head)) => Some(self.answer(&head, outbox, config)),
+                Ok(None) => None,
+                Err(refusal) => Some(self.refuse(refusal, outbox)),
+            },
+            State::Ending => {
+                *input = &mut [];
+                None
+            }
+        }
+    }
+
+    /// Ends the connection of our own accord: a WebSocket gets a close frame, HTTP nothing more.
+    pub fn begin_close(&mut self, code: CloseCode, outbox: &mut Outbox) {
+        if self.is_websocket() {
+            push_close(Some(code as u16), outbox);
+        }
+        self.0 = State::Ending;
+    }
+
+    /// Refuses to speak, before or instead of understanding a request.
+    pub fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox) -> Event<'static> {
+        outbox.push_own(http::refuse(refusal));
+        self.0 = State::Ending;
+        Event::Ended(End::Refused(refusal.status))
+    }
+
+    /// Ends the wait for a request: with an answer, unless the peer just keeps a connection it has used.
+    pub fn time_out_request(&mut self, outbox: &mut Outbox) -> End {
+        if self.is_between_requests() {
+            self.0 = State::Ending;
+            return End::Idle;
+        }
+        self.refuse(
+            Refusal {
+                status: Status::RequestTimeout,
+                why: "no whole request came in time",
+            },
+            outbox,
+        );
+        End::Refused(Status::RequestTimeout)
+    }
+
+    /// Whether the peer still speaks HTTP.
+    #[inline]
+    pub fn is_http(&self) -> bool {
+        matches!(self.0, State::Http { .. })
+    }
+
+    /// Whether the peer talks with its room.
+    #[inline]
+    pub fn is_chat(&self) -> bool {
+        matches!(self.0, State::Chat(_))
+    }
+
+    /// Whether the handshake is done and no close frame has been queued.
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.0, State::Chat(_) | State::Echo(_))
+    }
+
+    /// Whether only the last bytes are still to be sent.
+    #[inline]
+    pub fn is_ending(&self) -> bool {
+        matches!(self.0, State::Ending)
+    }
+
+    /// Whether the peer is in the middle of a WebSocket frame or message.
+    #[inline]
+    pub fn is_mid_message(&self) -> bool {
+        match &self.0 {
+            State::Chat(reader) | State::Echo(reader) => reader.is_mid_message(),
+            State::Http { .. } | State::Ending => false,
+        }
+    }
+
+    fn is_between_requests(&self) -> bool {
+        match &self.0 {
+            State::Http { head, has_answered } => *has_answered && !head.is_mid_request(),
+            State::Chat(_) | State::Echo(_) | State::Ending => false,
+        }
+    }
+
+    /// Answers one request.
+    fn answer(&mut self, head: &[u8], outbox: &mut Outbox, config: &Config) -> Event<'static> {
+        let mut storage = http::header_storage();
+        let request = match Request::parse(head, &mut storage) {
+            Ok(request) => request,
+            Err(refusal) => return self.refuse(refusal, outbox),
+        };
+        let is_echo = request.path == "/echo" && config.echo;
+        if request.method == "GET" && (is_echo || request.path == "/ws") {
+            return self.upgrade(&request, is_echo, outbox, config);
+        }
+
+        let is_kept = request.wants_keep_alive();
+        let is_head = request.method == "HEAD";
+        let plain = |status, allow: Option<&str>, line| {
+            let mut response = Response::new(status).keep_alive(is_kept);
+            if let Some(methods) = allow {
+                response = response.header("Allow", methods);
+            }
+            response.finish_with_line(line, is_head)
+        };
+        if is_echo || request.path == "/ws" {
+            outbox.push_own(plain(
+                Status::MethodNotAllowed,
+                Some("GET"),
+                "a WebSocket is opened with GET",
+            ));
+        } else if let Some(asset) = Asset::find(request.path) {
+            if is_head || request.method == "GET" {
+                let (head, body) = asset.answer(&request, is_kept);
+                outbox.push_own(head);
+                outbox.push_static(body.unwrap_or_default());
+            } else {
+                outbox.push_own(plain(
+                    Status::MethodNotAllowed,
+                    Some("GET, HEAD"),
+                    "this can be read only",
+                ));
+            }
+        } else {
+            outbox.push_own(plain(Status::NotFound, None, "there is nothing here"));
+        }
+
+        if is_kept {
+            if let State::Http { has_answered, .. } = &mut self.0 {
+                *has_answered = true;
+            }
+            Event::Answered
+        } else {
+            self.0 = State::Ending;
+            Event::Ended(End::Answered)
+        }
+    }
+
+    fn upgrade(
+        &mut self,
+        request: &Request<'_>,
+        is_echo: bool,
+        outbox: &mut Outbox,
+        config: &Config,
+    ) -> Event<'static> {
+        match handshake::accept(request, &config.allow_origin) {
+            Err(refusal) => self.refuse(refusal, outbox),
+            Ok(answer) => {
+                outbox.push_own(answer);
+                if is_echo {
+                    self.0 = State::Echo(MessageReader::default());
+                    Event::Opened
+                } else {
+                    self.0 = State::Chat(MessageReader::default());
+                    Event::Joined
+                }
+            }
+        }
+    }
+
+    /// Fails the WebSocket connection (RFC 6455 §7.1.7): the ladder from a broken rule to its close code.
+    fn fail(&mut self, error: ProtocolError, outbox: &mut Outbox) -> Event<'static> {
+        push_close(Some(error.close_code() as u16), outbox);
+        self.0 = State::Ending;
+        Event::Ended(End::Protocol(error))
+    }
+
+    /// Answers the peer's close frame with its own code (RFC 6455 §5.5.1).
+    fn echo_close(&mut self, code: Option<u16>, outbox: &mut Outbox) -> Event<'static> {
+        push_close(code, outbox);
+        self.0 = State::Ending;
+        Event::Ended(End::PeerClosed)
+    }
+}
+
+fn push_close(code: Option<u16>, outbox: &mut Outbox) {
+    let mut bytes = Vec::new();
+    match code {
+        Some(code) => frame::encode_frame(Opcode::Close, &code.to_be_bytes(), &mut bytes),
+        None => frame::encode_frame(Opcode::Close, b"", &mut bytes),
+    }
+    outbox.push_own(bytes);
+}
+
+/// A long message moves into the outbox as it is, behind a header of its own.
+fn echo(opcode: Opcode, payload: Cow<'_, [u8]>, outbox: &mut Outbox) {
+    match payload {
+        Cow::Borrowed(payload) => {
+            let mut bytes = Vec::new();
+            frame::encode_frame(opcode, payload, &mut bytes);
+            outbox.push_own(bytes);
+        }
+        Cow::Owned(payload) => {
+            let header = ServerHeader::encode(opcode, payload.len());
+            outbox.push_own(header.as_bytes().to_vec());
+            outbox.push_own(payload);
+        }
+    }
+}
+
+fn into_text(bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+    match bytes {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}

@@ -1,0 +1,502 @@
+//! One turn over all clients: who is readable, what was said, who is told, who is due, who is gone.
+//!
+//! The engine is generic over its network and takes the time as an argument, so that a simulation with
+//! made-up streams and a made-up clock drives it exactly as the loop does with real ones.
+//!
+//! Nothing leaves the slab inside a turn: a client that has to go is marked, and [`Engine::turn`] reaps
+//! at its end. Ids that outlive their client are normal, so every look-up is checked.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tracing::{debug, warn};
+
+use crate::client::{Client, Due, Fill, Stream};
+use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, Config, READ_LEN, REFUSED_CLIENTS_MAX};
+use crate::connection::Event;
+use crate::deadlines::{Deadlines, Tick};
+use crate::http::{Refusal, Status};
+use crate::hub::{ClientId, Hub};
+use crate::metrics::{End, Metrics};
+use crate::ws::close::CloseCode;
+
+/// Where clients come from.
+pub trait Network {
+    /// A connected socket.
+    type Stream: Stream;
+
+    /// Takes the next connection.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; otherwise as the socket says.
+    fn accept(&mut self) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// Asks for readiness, in both directions and edge-triggered, to be announced under this id.
+    ///
+    /// # Errors
+    /// As the poll says.
+    fn register(&mut self, stream: &mut Self::Stream, id: ClientId) -> io::Result<()>;
+}
+
+/// All clients, and what happens between them.
+#[derive(Debug)]
+pub struct Engine<S> {
+    config: Config,
+    client_limit: usize,
+    clients: Slab<Client<S>>,
+    hub: Hub,
+    deadlines: Deadlines,
+    metrics: Metrics,
+    now: Tick,
+    /// To-do lists: clients that may be readable, clients that may take what they are owed, clients
+    /// that are gone.
+    readable: Vec<ClientId>,
+    flushing: Vec<ClientId>,
+    leaving: Vec<ClientId>,
+    /// Every socket is read into this one buffer; whoever needs bytes longer copies them.
+    buffer: Vec<u8>,
+    /// What a laggard is owed is put together here for one write.
+    gather: Vec<u8>,
+    /// Connections may be waiting, which is not looked at before the listener's rest is over.
+    is_acceptable: bool,
+    accept_rest: Option<Tick>,
+    /// During a shutdown, when it must be over.
+    drain_due: Option<Tick>,
+}
+
+impl<S: Stream> Engine<S> {
+    /// An engine without clients, for at most `client_limit` of them; `now` is where its time begins.
+    pub fn new(config: Config, client_limit: usize, now: Instant) -> Self {
+        let deadlines = Deadlines::new(now);
+        Self {
+            client_limit,
+            clients: Slab::new(),
+            hub: Hub::new(config.send_queue),
+            now: deadlines.tick(now),
+            deadlines,
+            metrics: Metrics::default(),
+            readable: Vec::new(),
+            flushing: Vec::new(),
+            leaving: Vec::new(),
+            buffer: vec![0; READ_LEN],
+            gather: Vec::new(),
+            is_acceptable: false,
+            accept_rest: None,
+            drain_due: None,
+            config,
+        }
+    }
+
+    /// Remembers that connections may be waiting.
+    pub fn note_acceptable(&mut self) {
+        self.is_acceptable = true;
+    }
+
+    /// Remembers what the kernel announced about a client.
+    #[inline]
+    pub fn note_ready(&mut self, id: ClientId, readable: bool, writable: bool, hung_up: bool) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            client.note_ready(readable, writable, hung_up);
+            self.list(id);
+        }
+    }
+
+    /// Serves everybody who is ready, tells everybody what was said, and sees to what is due.
+    pub fn turn(&mut self, network: &mut impl Network<Stream = S>, now: Instant) {
+        self.now = self.deadlines.tick(now);
+        self.accept(network);
+        self.serve_readable();
+        self.broadcast();
+        self.flush_owed();
+        self.sweep();
+        self.reap();
+    }
+
+    /// How long the next poll may sleep: not at all while there is work, for ever if nothing is due.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        let may_accept =
+            self.is_acceptable && self.accept_rest.is_none() && self.drain_due.is_none();
+        if may_accept || !self.readable.is_empty() || !self.flushing.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        [self.accept_rest, self.drain_due]
+            .into_iter()
+            .flatten()
+            .map(|tick| self.deadlines.until(tick, now))
+            .chain(self.deadlines.wait(now))
+            .min()
+    }
+
+    /// Takes no more connections, and says goodbye to everybody, after what they are still owed.
+    /// Whoever has not taken it after the drain time is cut off. A second call cuts off at once.
+    pub fn begin_shutdown(&mut self) {
+        if self.drain_due.is_some() {
+            self.drain_due = Some(self.now);
+            return;
+        }
+        self.drain_due = Some(self.now.after(self.config.drain));
+        self.broadcast();
+        let ids: Vec<ClientId> = self.clients.iter().map(|(key, _)| ClientId(key)).collect();
+        for id in ids {
+            self.close(id, CloseCode::GoingAway, End::Shutdown);
+        }
+    }
+
+    /// Whether a shutdown is over.
+    pub fn is_shut_down(&self) -> bool {
+        self.drain_due.is_some() && self.clients.is_empty()
+    }
+
+    /// How many clients are connected, those whose last bytes are still being sent included.
+    pub fn client_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// What happened so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn accept(&mut self, network: &mut impl Network<Stream = S>) {
+        if self.accept_rest.is_some_and(|due| due <= self.now) {
+            self.accept_rest = None;
+        }
+        if !self.is_acceptable || self.accept_rest.is_some() || self.drain_due.is_some() {
+            return;
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
+            if self.clients.len() >= self.client_limit + REFUSED_CLIENTS_MAX {
+                return self.rest_from_accepting();
+            }
+            match network.accept() {
+                Ok((stream, peer)) => self.admit(network, stream, peer),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        self.is_acceptable = false;
+                        return;
+                    }
+                    // The connection is gone or may not be had; the next one may be better.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::HostUnreachable
+                    | ErrorKind::NetworkUnreachable
+                    | ErrorKind::NetworkDown
+                    | ErrorKind::TimedOut => self.metrics.accept_failures += 1,
+                    // Descriptors or memory have run out, and the connection is still there: trying
+                    // again at once would spin.
+                    _ => {
+                        self.metrics.accept_failures += 1;
+                        warn!(%error, clients = self.clients.len(), "cannot accept, resting");
+                        return self.rest_from_accepting();
+                    }
+                },
+            }
+        }
+    }
+
+    fn rest_from_accepting(&mut self) {
+        self.accept_rest = Some(self.now.after(ACCEPT_REST));
+    }
+
+    fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {
+        let is_over_limit = self.clients.len() >= self.client_limit;
+        let entry = self.clients.vacant_entry();
+        let id = ClientId(entry.key());
+        if let Err(error) = network.register(&mut stream, id) {
+            self.metrics.accept_failures += 1;
+            warn!(%error, "cannot watch a connection, closing it");
+            return;
+        }
+        self.metrics.accepted += 1;
+        entry.insert(Client::new(stream, peer, self.now, &self.config));
+        if is_over_limit {
+            self.refuse(id);
+        }
+        self.list(id);
+        self.arm(id);
+    }
+
+    fn refuse(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            let refusal = Refusal {
+                status: Status::ServiceUnavailable,
+                why: "too many clients are connected (--max-clients)",
+            };
+            client.connection.refuse(refusal, &mut client.outbox);
+            client.begin_end(End::Refused(refusal.status), self.now, &self.config);
+        }
+    }
+
+    fn serve_readable(&mut self) {
+        // Who is listed anew while being served has its next turn in the next turn.
+        let listed = self.readable.len();
+        for next in 0..listed {
+            if let Some(&id) = self.readable.get(next) {
+                self.serve(id);
+            }
+        }
+        self.readable.drain(..listed);
+    }
+
+    /// Reads from one client, once: that is its budget.
+    fn serve(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        client.is_listed_readable = false;
+        if !client.wants_read() || client.is_leaving {
+            return;
+        }
+        let mut buffer = mem::take(&mut self.buffer);
+        match client.fill(&mut buffer) {
+            Fill::Bytes(len) => self.receive(id, buffer.split_at_mut(len).0),
+            Fill::Nothing => {}
+            Fill::EndOfStream => self.reach_end(id),
+            Fill::Broken(kind) => self.leave(id, End::Broken(kind)),
+        }
+        self.buffer = buffer;
+        self.list(id);
+    }
+
+    /// Bytes to events, events to the hub.
+    fn receive(&mut self, id: ClientId, mut input: &mut [u8]) {
+        while let Some(client) = self.clients.get_mut(id.0) {
+            let event = client
+                .connection
+                .receive(&mut input, &mut client.outbox, &self.config);
+            match event {
+                Some(Event::Text(text)) => {
+                    self.metrics.messages += 1;
+                    if self.hub.say(&text) {
+                        self.broadcast();
+                    }
+                }
+                Some(Event::Pong) => client.renew_pong(self.now, &self.config),
+                Some(Event::Answered) => client.renew_request(self.now, &self.config),
+                Some(Event::Opened) => self.open(id),
+                Some(Event::Joined) => self.join(id),
+                Some(Event::Ended(end)) => self.end(id, end),
+                None => {
+                    client.watch_message(self.now, &self.config);
+                    return self.arm(id);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            // Consecutive ids differ in their low bits, which is all that the spread looks at.
+            let spread = u32::try_from(id.0).unwrap_or_default();
+            client.open(spread, self.now, &self.config);
+        }
+    }
+
+    fn join(&mut self, id: ClientId) {
+        // A joiner sees what is said after its join.
+        self.broadcast();
+        self.open(id);
+        self.hub.register(id);
+        self.metrics.joined += 1;
+    }
+
+    /// The peer will send nothing more.
+    fn reach_end(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        if client.connection.is_websocket() || client.outbox.is_empty() {
+            self.leave(id, End::PeerGone);
+        } else {
+            // It may still read the answers to what it asked before.
+            self.close(id, CloseCode::Normal, End::PeerGone);
+        }
+    }
+
+    /// Offers what was said to every member of the room: one frame, encoded once.
+    fn broadcast(&mut self) {
+        if !self.hub.has_news() {
+            return;
+        }
+        let batch = self.hub.seal();
+        let member_count = self.hub.members().len();
+        self.metrics.deliveries += (batch.message_count() * member_count) as u64;
+        // Backwards, because a member that leaves gives its seat to the last one.
+        for seat in (0..member_count).rev() {
+            let Some(&id) = self.hub.members().get(seat) else {
+                continue;
+            };
+            let Some(client) = self.clients.get_mut(id.0) else {
+                continue;
+            };
+            match client.offer(&batch, &mut self.gather, self.now, &self.config) {
+                Ok(()) if client.outbox.is_empty() => {}
+                Ok(()) => {
+                    self.list(id);
+                    self.arm(id);
+                }
+                Err(end) => self.leave(id, end),
+            }
+        }
+        drop(batch);
+        self.hub.clear();
+    }
+
+    /// Lets everybody who is owed something, and can take some, have it.
+    fn flush_owed(&mut self) {
+        let listed = self.flushing.len();
+        for next in 0..listed {
+            if let Some(&id) = self.flushing.get(next) {
+                self.flush(id);
+            }
+        }
+        self.flushing.drain(..listed);
+    }
+
+    fn flush(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        client.is_listed_flushing = false;
+        if client.is_leaving {
+            return;
+        }
+        if let Err(end) = client.flush(&mut self.gather, self.now, &self.config) {
+            return self.leave(id, end);
+        }
+        if client.connection.is_ending() && client.outbox.is_empty() {
+            client.shut_write(self.now);
+            if client.is_over() {
+                let end = client.end();
+                return self.leave(id, end);
+            }
+        }
+        self.list(id);
+        self.arm(id);
+    }
+
+    /// Sees to those whose tick has come.
+    fn sweep(&mut self) {
+        while let Some(ids) = self.deadlines.pop(self.now) {
+            for id in ids {
+                self.look_at(id);
+            }
+        }
+        if self.drain_due.is_some_and(|due| due <= self.now) {
+            let ids: Vec<ClientId> = self.clients.iter().map(|(key, _)| ClientId(key)).collect();
+            for id in ids {
+                self.leave(id, End::Shutdown);
+            }
+        }
+    }
+
+    fn look_at(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        if client.listed_at > self.now {
+            return;
+        }
+        client.listed_at = Tick::NEVER;
+        match client.due(self.now) {
+            Due::Nothing => {}
+            Due::Write => return self.leave(id, End::WriteTimeout),
+            Due::Pong => self.close(id, CloseCode::Policy, End::PongTimeout),
+            Due::Ping => {
+                if let Err(end) = client.ping(self.now, &self.config) {
+                    return self.leave(id, end);
+                }
+            }
+            Due::Stage if client.connection.is_ending() => {
+                let end = client.end();
+                return self.leave(id, end);
+            }
+            Due::Stage if client.connection.is_http() => {
+                let end = client.connection.time_out_request(&mut client.outbox);
+                self.end(id, end);
+            }
+            Due::Stage => self.close(id, CloseCode::Policy, End::MessageTimeout),
+        }
+        self.list(id);
+        self.arm(id);
+    }
+
+    /// Ends a connection of our own accord, after what is owed.
+    fn close(&mut self, id: ClientId, code: CloseCode, end: End) {
+        if let Some(client) = self.clients.get_mut(id.0)
+            && !client.connection.is_ending()
+        {
+            client.connection.begin_close(code, &mut client.outbox);
+            self.end(id, end);
+        }
+    }
+
+    /// The connection is in its last state: the client says and hears nothing more in its room.
+    fn end(&mut self, id: ClientId, end: End) {
+        self.hub.unregister(id);
+        if let Some(client) = self.clients.get_mut(id.0) {
+            client.begin_end(end, self.now, &self.config);
+            self.list(id);
+            self.arm(id);
+        }
+    }
+
+    /// Marks a client whose socket is to be closed at the end of the turn.
+    fn leave(&mut self, id: ClientId, end: End) {
+        self.hub.unregister(id);
+        if let Some(client) = self.clients.get_mut(id.0)
+            && !client.is_leaving
+        {
+            client.begin_end(end, self.now, &self.config);
+            client.is_leaving = true;
+            self.leaving.push(id);
+        }
+    }
+
+    /// The only removal from the slab. Dropping the stream closes the socket.
+    fn reap(&mut self) {
+        for id in self.leaving.drain(..) {
+            if let Some(client) = self.clients.try_remove(id.0) {
+                let end = client.end();
+                self.metrics.count_end(end);
+                debug!(peer = %client.peer, end = end.name(), "client gone: {end}");
+                // Its descriptor is free for whoever is waiting.
+                self.accept_rest = None;
+            }
+        }
+    }
+
+    /// Puts a client on the to-do lists that it belongs on.
+    #[inline]
+    fn list(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        if client.wants_read() && !client.is_listed_readable {
+            client.is_listed_readable = true;
+            self.readable.push(id);
+        }
+        if client.wants_flush() && !client.is_listed_flushing {
+            client.is_listed_flushing = true;
+            self.flushing.push(id);
+        }
+    }
+
+    /// Lists a client under its next deadline, unless it is listed under an earlier one.
+    #[inline]
+    fn arm(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        let due = client.next_due();
+        if due < client.listed_at {
+            client.listed_at = due;
+            self.deadlines.push(due, id);
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! HTTP/1.1 as far as a page and an upgrade need it (RFC 9110, RFC 9112): request heads in, responses out.
+//!
+//! [`HeadReader`] finds the end of a head without looking at any byte twice; `httparse` then parses it
+//! once. Requests have no bodies here: one that announces a body is refused.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::mem::{self, MaybeUninit};
+
+/// The largest request head, in bytes, with the blank lines before it and the one that ends it.
+pub const HEAD_MAX: usize = 8 * 1024;
+/// The most header fields of a request.
+pub const HEADERS_MAX: usize = 100;
+
+/// The status codes this server answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u16)]
+#[expect(missing_docs, reason = "the names are HTTP's own (RFC 9110 §15)")]
+pub enum Status {
+    Ok = 200,
+    NotModified = 304,
+    BadRequest = 400,
+    Forbidden = 403,
+    NotFound = 404,
+    MethodNotAllowed = 405,
+    RequestTimeout = 408,
+    ContentTooLarge = 413,
+    UpgradeRequired = 426,
+    RequestHeaderFieldsTooLarge = 431,
+    ServiceUnavailable = 503,
+}
+
+impl Status {
+    /// The reason phrase (RFC 9110 §15, RFC 6585 §5).
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::NotModified => "Not Modified",
+            Self::BadRequest => "Bad Request",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "Not Found",
+            Self::MethodNotAllowed => "Method Not Allowed",
+            Self::RequestTimeout => "Request Timeout",
+            Self::ContentTooLarge => "Content Too Large",
+            Self::UpgradeRequired => "Upgrade Required",
+            Self::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
+            Self::ServiceUnavailable => "Service Unavailable",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", *self as u16, self.reason())
+    }
+}
+
+/// Why a request is answered with an error, in one line for the person at the other side.
+///
+/// After a refusal the connection ends: where a request was not understood, its end is not known either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: Status,
+    /// The answer's body.
+    pub why: &'static str,
+}
+
+impl Refusal {
+    /// A refusal with `400 Bad Request`.
+    pub const fn bad_request(why: &'static str) -> Self {
+        Self {
+            status: Status::BadRequest,
+            why,
+        }
+    }
+
+    const fn too_large(why: &'static str) -> Self {
+        Self {
+            status: Status::RequestHeaderFieldsTooLarge,
+            why,
+        }
+    }
+}
+
+/// Collects a request head that arrives in pieces. An idle reader is one null pointer.
+#[derive(Debug, Default)]
+pub struct HeadReader {
+    unfinished: Option<Box<UnfinishedHead>>,
+}
+
+/// The part of a head that has come, and how far the search for its end got.
+#[derive(Debug, Default)]
+struct UnfinishedHead {
+    bytes: Vec<u8>,
+    scan: Scan,
+}
+
+/// The search for the empty line that ends a head.
+#[derive(Debug, Default, Clone, Copy)]
+struct Scan {
+    /// Bytes of this request seen, blank lines before it included.
+    seen: usize,
+    /// Bytes of the current line seen.
+    line_len: usize,
+    /// The last byte seen was a carriage return.
+    after_cr: bool,
+    /// A line that is not empty has been seen.
+    begun: bool,
+}
+
+impl HeadReader {
+    /// Takes the next whole request head from the front of `input`.
+    ///
+    /// `Ok(None)`: all of `input` is consumed and more is needed. What stands behind the head stays in
+    /// `input`. A head that came in one piece is not copied.
+    ///
+    /// # Errors
+    /// A head over [`HEAD_MAX`], a line that ends without a carriage return (RFC 9112 §2.2), a first
+    /// byte that no method begins with.
+    pub fn next<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+        let mut scan = self
+            .unfinished
+            .as_ref()
+            .map(|head| head.scan)
+            .unwrap_or_default();
+        let end = scan.advance(input)?;
+        let (taken, rest) = mem::take(input).split_at_mut(end.unwrap_or(input.len()));
+        *input = rest;
+        match (end, self.unfinished.take()) {
+            (Some(_), None) => Ok(Some(Cow::Borrowed(taken))),
+            (Some(_), Some(mut head)) => {
+                head.bytes.extend_from_slice(taken);
+                Ok(Some(Cow::Owned(head.bytes)))
+            }
+            (None, None) if taken.is_empty() => Ok(None),
+            (None, head) => {
+                let mut head = head.unwrap_or_default();
+                head.bytes.extend_from_slice(taken);
+                head.scan = scan;
+                self.unfinished = Some(head);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether a part of a request has come.
+    pub fn is_mid_request(&self) -> bool {
+        self.unfinished.is_some()
+    }
+}
+
+impl Scan {
+    /// Goes on over `input`; returns the length of its part that completes the head.
+    fn advance(&mut self, input: &[u8]) -> Result<Option<usize>, Refusal> {
+        let mut rest = input;
+        while let Some(line_end) = memchr::memchr(b'\n', rest) {
+            let (line, behind) = rest.split_at(line_end + 1);
+            self.see(line)?;
+            let ended_cleanly = match line {
+                [.., b'\r', b'\n'] => true,
+                [b'\n'] => self.after_cr,
+                _ => false,
+            };
+            if !ended_cleanly {
+                return Err(Refusal::bad_request(
+                    "a line ends without a carriage return",
+                ));
+            }
+            let is_blank = self.line_len == 2;
+            if is_blank && self.begun {
+                return Ok(Some(input.len() - behind.len()));
+            }
+            self.begun |= !is_blank;
+            self.line_len = 0;
+            self.after_cr = false;
+            rest = behind;
+        }
+        self.see(rest)?;
+        self.after_cr = rest.last().map_or(self.after_cr, |&byte| byte == b'\r');
+        Ok(None)
+    }
+
+    /// Counts bytes of the current line, and looks at the first of the request.
+    fn see(&mut self, part: &[u8]) -> Result<(), Refusal> {
+        if !self.begun
+            && self.line_len == 0
+            && let Some(&first) = part.first()
+            && !(first.is_ascii_alphabetic() || first == b'\r' || first == b'\n')
+        {
+            return Err(Refusal::bad_request("this is not HTTP"));
+        }
+        self.seen += part.len();
+        self.line_len += part.len();
+        if self.seen > HEAD_MAX {
+            return Err(Refusal::too_large("the request's head exceeds 8 KiB"));
+        }
+        Ok(())
+    }
+}
+
+/// The storage that a [`Request`] borrows its header fields from.
+pub type HeaderStorage<'h> = [MaybeUninit<httparse::Header<'h>>; HEADERS_MAX];
+
+/// Fresh storage for [`Request::parse`].
+pub fn header_storage<'h>() -> HeaderStorage<'h> {
+    [const { MaybeUninit::uninit() }; HEADERS_MAX]
+}
+
+/// A request without a body.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The method, as sent: methods are case-sensitive (RFC 9110 §9.1).
+    pub method: &'a str,
+    /// The target's path: no scheme, no authority, no query.
+    pub path: &'a str,
+    /// Whether this is HTTP/1.1 rather than HTTP/1.0.
+    pub is_http_11: bool,
+    headers: &'a [httparse::Header<'a>],
+}
+
+impl<'a> Request<'a> {
+    /// Parses a whole head, as [`HeadReader`] gives it.
+    ///
+    /// # Errors
+    /// `431` for more than [`HEADERS_MAX`] fields; `413` for an announced body; `400` for what is
+    /// malformed, for a request of HTTP/1.1 whose `Host` is missing or doubled (RFC 9112 §3.2), and for
+    /// a length that cannot be trusted (RFC 9112 §6.3).
+    pub fn parse(head: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<Self, Refusal> {
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, storage) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => {
+                return Err(Refusal::bad_request("the request is not whole"));
+            }
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Refusal::too_large("the request has more than 100 headers"));
+            }
+            Err(httparse::Error::Version) => {
+                return Err(Refusal::bad_request(
+                    "only HTTP/1.0 and HTTP/1.1 are spoken here",
+                ));
+            }
+            Err(_) => return Err(Refusal::bad_request("the request is malformed")),
+        }
+        let (Some(method), Some(target), Some(version)) =
+            (parsed.method, parsed.path, parsed.version)
+        else {
+            return Err(Refusal::bad_request("the request is malformed"));
+        };
+        let request = Self {
+            method,
+            path: path_of(target).ok_or(Refusal::bad_request("the target is malformed"))?,
+            is_http_11: version == 1,
+            headers: parsed.headers,
+        };
+        request.check_host()?;
+        request.check_body()?;
+        Ok(request)
+    }
+
+    /// The values of every field called `name` (without regard to case), in order.
+    pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value)
+    }
+
+    /// The value of the only field called `name`; `None` where there is none or more than one.
+    pub fn only_value(&self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// Whether a comma-separated list called `name` holds `token`, without regard to case (RFC 9110 §5.6.1).
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.values(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Whether the connection may serve another request after this one (RFC 9112 §9.3).
+    pub fn wants_keep_alive(&self) -> bool {
+        self.is_http_11 && !self.has_token("connection", "close")
+    }
+
+    fn check_host(&self) -> Result<(), Refusal> {
+        match (self.values("host").count(), self.only_value("host")) {
+            (0, _) if !self.is_http_11 => Ok(()),
+            (0, _) => Err(Refusal::bad_request("the Host header is missing")),
+            (_, Some(host)) if host.iter().all(|byte| is_host_byte(*byte)) => Ok(()),
+            (_, Some(_)) => Err(Refusal::bad_request("the Host header is malformed")),
+            (_, None) => Err(Refusal::bad_request("there is more than one Host header")),
+        }
+    }
+
+    fn check_body(&self) -> Result<(), Refusal> {
+        let lengths = self.values("content-length").count();
+        let is_coded = self.values("transfer-encoding").next().is_some();
+        if lengths > 1 {
+            return Err(Refusal::bad_request(
+                "there is more than one Content-Length",
+            ));
+        }
+        if lengths == 1 && is_coded {
+            return Err(Refusal::bad_request(
+                "Content-Length and Transfer-Encoding exclude each other",
+            ));
+        }
+        let length = self.only_value("content-length").unwrap_or(b"0");
+        if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+            return Err(Refusal::bad_request("the Content-Length is not a number"));
+        }
+        if is_coded || length.iter().any(|&digit| digit != b'0') {
+            return Err(Refusal {
+                status: Status::ContentTooLarge,
+                why: "no request here takes a body",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The path of a target in origin form or absolute form (RFC 9112 §3.2).
+fn path_of(target: &str) -> Option<&str> {
+    let target = match target.split_once("://") {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
+            match rest.find(['/', '?']) {
+                Some(at) if rest.as_bytes().get(at) == Some(&b'/') => rest.split_at(at).1,
+                _ => "/",
+            }
+        }
+        _ => target,
+    };
+    // "*" is the target of an OPTIONS about the server as a whole (RFC 9112 §3.2.4).
+    if !target.starts_with('/') && target != "*" {
+        return None;
+    }
+    target.split(['?', '#']).next()
+}
+
+/// Whether a byte may stand in a `Host` value: a registered name, an address, a port (RFC 3986 §3.2.2).
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
+
+/// A response under construction: the head, and a body of one line where there is one.
+#[derive(Debug)]
+pub struct Response {
+    bytes: Vec<u8>,
+}
+
+impl Response {
+    /// Begins a response with its status line.
+    pub fn new(status: Status) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(format!("HTTP/1.1 {status}\r\n").as_bytes());
+        Self { bytes }
+    }
+
+    /// Adds a header field. Names and values are this server's own, never a peer's.
+    pub fn header(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.bytes
+            .extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        self
+    }
+
+    /// Says that the connection ends with this response, unless it is kept.
+    pub fn keep_alive(self, is_kept: bool) -> Self {
+        if is_kept {
+            self
+        } else {
+            self.header("Connection", "close")
+        }
+    }
+
+    /// Ends the head; whatever body there is follows separately.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes
+    }
+
+    /// Ends the response with a body of one line; a `HEAD` request gets the head alone.
+    pub fn finish_with_line(self, line: &str, is_head: bool) -> Vec<u8> {
+        let mut bytes = self
+            .header("Content-Type", "text/plain; charset=utf-8")
+            .header("X-Content-Type-Options", "nosniff")
+            .header("Content-Length", line.len() + 1)
+            .finish();
+        if !is_head {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+}
+
+/// The whole answer to a request that was refused. The connection ends with it.
+pub fn refuse(refusal: Refusal) -> Vec<u8> {
+    let mut response = Response::new(refusal.status).keep_alive(false);
+    match refusal.status {
+        // RFC 6455 §4.4, RFC 9110 §15.5.22.
+        Status::UpgradeRequired => {
+            response = response
+                .header("Upgrade", "websocket")
+                .header("Sec-WebSocket-Version", "13");
+        }
+        Status::ServiceUnavailable => response = response.header("Retry-After", "5"),
+        _ => {}
+    }
+    response.finish_with_line(refusal.why, false)
+}

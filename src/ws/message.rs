@@ -1,0 +1,628 @@
+//! Frames to messages: fragment order, the size bound, UTF-8.
+//!
+//! The common case, a whole unfragmented frame in the caller's buffer, is unmasked where it lies and
+//! handed out without a copy. Anything else is streamed: each piece is unmasked, checked and kept as
+//! it comes, so that nothing is buffered that is known to be wrong, and nothing is reserved on the
+//! strength of a header. Between messages a reader owns no memory.
+
+use std::borrow::Cow;
+
+use super::close::{self, ProtocolError};
+use super::frame::{CLIENT_HEADER_MAX, CONTROL_PAYLOAD_MAX, Header, Opcode};
+use super::mask::apply_mask;
+use super::utf8;
+
+/// What a peer said: a whole message, or a control frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// A text message.
+    Text(Cow<'a, str>),
+    /// A binary message.
+    Binary(Cow<'a, [u8]>),
+    /// A ping, to be answered with the same payload.
+    Ping(Cow<'a, [u8]>),
+    /// A pong.
+    Pong,
+    /// The peer's close frame and its code, if it gave one.
+    Close(Option<u16>),
+}
+
+/// Turns a stream of frames into messages. An idle reader is one null pointer.
+#[derive(Debug, Default)]
+pub struct MessageReader {
+    unfinished: Option<Box<Unfinished>>,
+}
+
+/// A frame, a message or both of which only a part has come.
+#[derive(Debug, Default)]
+struct Unfinished {
+    stage: Stage,
+    message: Option<Message>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The first bytes of a header; none at all between two fragments.
+    Header {
+        bytes: [u8; CLIENT_HEADER_MAX],
+        len: usize,
+    },
+    /// A data frame; `received` bytes of its payload are in the message.
+    Data { header: Header, received: u64 },
+    /// A control frame; the first `received` bytes of `payload` have come.
+    Control {
+        header: Header,
+        payload: [u8; CONTROL_PAYLOAD_MAX],
+        received: usize,
+    },
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Header {
+            bytes: [0; CLIENT_HEADER_MAX],
+            len: 0,
+        }
+    }
+}
+
+/// The payload of an unfinished message.
+#[derive(Debug)]
+enum Message {
+    Text {
+        text: String,
+        decoder: utf8::Decoder,
+    },
+    Binary(Vec<u8>),
+}
+
+impl MessageReader {
+    /// Takes the next message or control frame from the front of `input`, which is unmasked in place.
+    ///
+    /// `Ok(None)`: all of `input` is consumed and more is needed. A message may have at most
+    /// `message_max` bytes, whether in one frame or in many.
+    ///
+    /// # Errors
+    /// The first rule the peer broke. The connection is to be failed (RFC 6455 §7.1.7): calling again
+    /// after an error is a mistake of the caller's.
+    #[inline]
+    pub fn next<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+        message_max: usize,
+    ) -> Result<Option<Incoming<'a>>, ProtocolError> {
+        if self.unfinished.is_none() {
+            let Some((header, header_len)) = Header::decode(input)? else {
+                if !input.is_empty() {
+                    return self.stream(input, message_max);
+                }
+                return Ok(None);
+            };
+            admit(&header, None, message_max)?;
+            let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
+            if header.fin && payload_len <= input.len() - header_len {
+                take(input, header_len);
+                let payload = take(input, payload_len);
+                apply_mask(payload, header.key, 0);
+                return whole(header.opcode, payload).map(Some);
+            }
+        }
+        self.stream(input, message_max)
+    }
+
+    /// Whether the peer is in the middle of a frame or a message.
+    pub fn is_mid_message(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// The bytes held for an unfinished message, as capacity.
+    pub fn held_len(&self) -> usize {
+        match self.unfinished.as_deref() {
+            None => 0,
+            Some(unfinished) => {
+                size_of::<Unfinished>() + unfinished.message.as_ref().map_or(0, Message::held_len)
+            }
+        }
+    }
+
+    /// Takes pieces until something is whole or `input` is used up.
+    fn stream<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+        message_max: usize,
+    ) -> Result<Option<Incoming<'a>>, ProtocolError> {
+        let unfinished = self.unfinished.get_or_insert_default();
+        loop {
+            let received = match unfinished.stage {
+                Stage::Header { .. } => unfinished.receive_header(input, message_max)?,
+                Stage::Data { .. } => unfinished.receive_data(input, message_max)?,
+                Stage::Control { .. } => unfinished.receive_control(input)?,
+            };
+            match received {
+                Received::Starved => return Ok(None),
+                Received::Part => {}
+                Received::Whole(incoming) => {
+                    // A control frame may have come between the fragments of a message.
+                    if unfinished.message.is_none() {
+                        self.unfinished = None;
+                    }
+                    return Ok(Some(incoming));
+                }
+            }
+        }
+    }
+}
+
+/// How far a stage came.
+enum Received {
+    /// The input is used up.
+    Starved,
+    /// The stage is over, and nothing is whole yet.
+    Part,
+    /// A message or a control frame is whole.
+    Whole(Incoming<'static>),
+}
+
+impl Unfinished {
+    fn receive_header(
+        &mut self,
+        input: &mut &mut [u8],
+        message_max: usize,
+    ) -> Result<Received, ProtocolError> {
+        let Stage::Header { bytes, len } = &mut self.stage else {
+            return Ok(Received::Part);
+        };
+        let known_len = *len;
+        let mut free = bytes.split_at_mut(known_len).1;
+        if free.len() > input.len() {
+            free = free.split_at_mut(input.len()).0;
+        }
+        for (place, byte) in free.iter_mut().zip(input.iter()) {
+            *place = *byte;
+        }
+        let filled_len = known_len + free.len();
+        let Some((header, header_len)) = Header::decode(bytes.split_at(filled_len).0)? else {
+            *len = filled_len;
+            take(input, filled_len - known_len);
+            return Ok(Received::Starved);
+        };
+        take(input, header_len - known_len);
+        admit(&header, self.message.as_ref(), message_max)?;
+        self.stage = if header.opcode.is_control() {
+            Stage::Control {
+                header,
+                payload: [0; CONTROL_PAYLOAD_MAX],
+                received: 0,
+            }
+        } else {
+            if self.message.is_none() {
+                self.message = Some(Message::begin(header.opcode));
+            }
+            Stage::Data {
+                header,
+                received: 0,
+            }
+        };
+        Ok(Received::Part)
+    }
+
+    fn receive_data(
+        &mut self,
+        input: &mut &mut [u8],
+        message_max: usize,
+    ) -> Result<Received, ProtocolError> {
+        let (Stage::Data { header, received }, Some(message)) =
+            (&mut self.stage, &mut self.message)
+        else {
+            return Ok(Received::Part);
+        };
+        let piece = take_up_to(input, header.payload_len - *received);
+        apply_mask(piece, header.key, *received);
+        *received += piece.len() as u64;
+        message.push(piece, message_max)?;
+        if *received < header.payload_len {
+            return Ok(Received::Starved);
+        }
+        let fin = header.fin;
+        self.stage = Stage::default();
+        if !fin {
+            return Ok(Received::Part);
+        }
+        match self.message.take() {
+            Some(message) => message.finish().map(Received::Whole),
+            None => Ok(Received::Part),
+        }
+    }
+
+    fn receive_control(&mut self, input: &mut &mut [u8]) -> Result<Received, ProtocolError> {
+        let Stage::Control {
+            header,
+            payload,
+            received,
+        } = &mut self.stage
+        else {
+            return Ok(Received::Part);
+        };
+        let piece = take_up_to(input, header.payload_len - *received as u64);
+        apply_mask(piece, header.key, *received as u64);
+        for (place, byte) in payload.iter_mut().skip(*received).zip(piece.iter()) {
+            *place = *byte;
+        }
+        *received += piece.len();
+        if (*received as u64) < header.payload_len {
+            return Ok(Received::Starved);
+        }
+        let payload = payload.get(..*received).unwrap_or_default();
+        let incoming = match header.opcode {
+            Opcode::Close => Incoming::Close(close::decode_close(payload)?),
+            Opcode::Ping => Incoming::Ping(Cow::Owned(payload.to_vec())),
+            _ => Incoming::Pong,
+        };
+        self.stage = Stage::default();
+        Ok(Received::Whole(incoming))
+    }
+}
+
+impl Message {
+    fn begin(opcode: Opcode) -> Self {
+        if opcode == Opcode::Text {
+            Self::Text {
+                text: String::new(),
+                decoder: utf8::Decoder::default(),
+            }
+        } else {
+            Self::Binary(Vec::new())
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text { text, decoder } => text.len() + decoder.pending_len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    fn held_len(&self) -> usize {
+        match self {
+            Self::Text { text, .. } => text.capacity(),
+            Self::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
+    fn push(&mut self, piece: &[u8], message_max: usize) -> Result<(), ProtocolError> {
+        match self {
+            Self::Text { text, decoder } => {
+                let growth = growth(text.len(), text.capacity(), piece.len() + 3, message_max);
+                text.reserve_exact(growth);
+                decoder
+                    .push(piece, text)
+                    .map_err(|_| ProtocolError::InvalidUtf8)
+            }
+            Self::Binary(bytes) => {
+                let growth = growth(bytes.len(), bytes.capacity(), piece.len(), message_max);
+                bytes.reserve_exact(growth);
+                bytes.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Incoming<'static>, ProtocolError> {
+        match self {
+            Self::Text { text, decoder } if decoder.is_complete() => {
+                Ok(Incoming::Text(Cow::Owned(text)))
+            }
+            Self::Text { .. } => Err(ProtocolError::InvalidUtf8),
+            Self::Binary(bytes) => Ok(Incoming::Binary(Cow::Owned(bytes))),
+        }
+    }
+}
+
+/// How many bytes to reserve so that `more` fit: doubling, but never past `message_max` unless needed.
+///
+/// The standard growth would overshoot the bound by up to its double.
+fn growth(len: usize, capacity: usize, more: usize, message_max: usize) -> usize {
+    let needed = len + more;
+    if needed <= capacity {
+        return 0;
+    }
+    needed.max(message_max.min(2 * capacity)) - len
+}
+
+/// Checks a data frame's place in the order of fragments (RFC 6455 §5.4) and the message's size.
+fn admit(
+    header: &Header,
+    message: Option<&Message>,
+    message_max: usize,
+) -> Result<(), ProtocolError> {
+    let begun_len = match (header.opcode, message) {
+        (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
+        (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+        (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
+        (Opcode::Continuation, Some(message)) => message.len() as u64,
+        (Opcode::Text | Opcode::Binary, None) => 0,
+    };
+    // Both are below 2^63.
+    if begun_len + header.payload_len > message_max as u64 {
+        return Err(ProtocolError::MessageTooBig);
+    }
+    Ok(())
+}
+
+/// What a whole unfragmented frame says.
+#[inline]
+fn whole(opcode: Opcode, payload: &[u8]) -> Result<Incoming<'_>, ProtocolError> {
+    match opcode {
+        Opcode::Text => std::str::from_utf8(payload)
+            .map(|text| Incoming::Text(Cow::Borrowed(text)))
+            .map_err(|_| ProtocolError::InvalidUtf8),
+        Opcode::Binary => Ok(Incoming::Binary(Cow::Borrowed(payload))),
+        Opcode::Ping => Ok(Incoming::Ping(Cow::Borrowed(payload))),
+        Opcode::Pong => Ok(Incoming::Pong),
+        Opcode::Close => close::decode_close(payload).map(Incoming::Close),
+        Opcode::Continuation => Err(ProtocolError::UnexpectedContinuation),
+    }
+}
+
+/// Splits the first `len` bytes off `input`; the caller has seen that they are there.
+#[inline]
+fn take<'a>(input: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
+    let (taken, rest) = std::mem::take(input).split_at_mut(len);
+    *input = rest;
+    taken
+}
+
+/// Splits at most `len` bytes off `input`.
+fn take_up_to<'a>(input: &mut &'a mut [u8], len: u64) -> &'a mut [u8] {
+    let len = usize::try_from(len).map_or(input.len(), |len| len.min(input.len()));
+    take(input, len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    const MAX: usize = 70_000;
+
+    /// A client's frame, with the given first byte (FIN, RSV, opcode).
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match payload.len() {
+            len @ 0..126 => bytes.push(0x80 | len as u8),
+            len @ 126..65_536 => {
+                bytes.push(0xfe);
+                bytes.extend_from_slice(&(len as u16).to_be_bytes());
+            }
+            len => {
+                bytes.push(0xff);
+                bytes.extend_from_slice(&(len as u64).to_be_bytes());
+            }
+        }
+        bytes.extend_from_slice(&KEY);
+        let start = bytes.len();
+        bytes.extend_from_slice(payload);
+        apply_mask(&mut bytes[start..], KEY, 0);
+        bytes
+    }
+
+    type Outcome = (Vec<Incoming<'static>>, Option<ProtocolError>);
+
+    /// Feeds the pieces to one reader; collects what comes out, up to the first error.
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let mut reader = MessageReader::default();
+        let mut out = Vec::new();
+        for piece in pieces {
+            let mut piece = piece.to_vec();
+            let mut input = &mut piece[..];
+            loop {
+                match reader.next(&mut input, MAX) {
+                    Ok(Some(incoming)) => out.push(own(incoming)),
+                    Ok(None) => break,
+                    Err(error) => return (out, Some(error)),
+                }
+            }
+            assert!(input.is_empty(), "a reader that needs more has taken all");
+        }
+        (out, None)
+    }
+
+    fn own(incoming: Incoming<'_>) -> Incoming<'static> {
+        match incoming {
+            Incoming::Text(text) => Incoming::Text(Cow::Owned(text.into_owned())),
+            Incoming::Binary(bytes) => Incoming::Binary(Cow::Owned(bytes.into_owned())),
+            Incoming::Ping(payload) => Incoming::Ping(Cow::Owned(payload.into_owned())),
+            Incoming::Pong => Incoming::Pong,
+            Incoming::Close(code) => Incoming::Close(code),
+        }
+    }
+
+    /// Whole, byte by byte, and cut in two at every place (at some of them, where the stream is long).
+    fn read_every_way(bytes: &[u8]) -> Outcome {
+        let whole = read([bytes]);
+        assert_eq!(read(bytes.chunks(1)), whole, "byte by byte");
+        let step = (bytes.len() / 300).max(1);
+        for cut in (0..=bytes.len()).step_by(step) {
+            let (head, tail) = bytes.split_at(cut);
+            assert_eq!(read([head, tail]), whole, "cut at {cut}");
+        }
+        whole
+    }
+
+    fn text(text: &str) -> Incoming<'static> {
+        Incoming::Text(Cow::Owned(text.to_owned()))
+    }
+
+    fn binary(bytes: &[u8]) -> Incoming<'static> {
+        Incoming::Binary(Cow::Owned(bytes.to_vec()))
+    }
+
+    fn ping(payload: &[u8]) -> Incoming<'static> {
+        Incoming::Ping(Cow::Owned(payload.to_vec()))
+    }
+
+    #[test]
+    fn the_rfcs_masked_hello_is_read() {
+        // RFC 6455 §5.7.
+        let bytes = [
+            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
+        ];
+        assert_eq!(read_every_way(&bytes), (vec![text("Hello")], None));
+        let pong = [
+            0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
+        ];
+        assert_eq!(read_every_way(&pong), (vec![Incoming::Pong], None));
+    }
+
+    #[test]
+    fn messages_of_every_length_class_are_read() {
+        for len in [0, 1, 125, 126, 127, 65_535, 65_536, MAX] {
+            let payload = vec![b'x'; len];
+            let expected = (vec![binary(&payload)], None);
+            assert_eq!(read_every_way(&frame(0x82, &payload)), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn fragments_join_and_control_frames_pass_between_them() {
+        let bytes = [
+            frame(0x01, b"Hel"),
+            frame(0x89, b"are you there"),
+            frame(0x00, b""),
+            frame(0x8a, b""),
+            frame(0x80, b"lo"),
+            frame(0x82, b"next"),
+        ]
+        .concat();
+        let expected = vec![
+            ping(b"are you there"),
+            Incoming::Pong,
+            text("Hello"),
+            binary(b"next"),
+        ];
+        assert_eq!(read_every_way(&bytes), (expected, None));
+    }
+
+    #[test]
+    fn a_character_may_be_cut_by_fragments() {
+        let bytes = [
+            frame(0x01, b"\xf0\x9f"),
+            frame(0x00, b"\x98"),
+            frame(0x80, b"\x80"),
+        ]
+        .concat();
+        assert_eq!(read_every_way(&bytes), (vec![text("😀")], None));
+    }
+
+    #[test]
+    fn bad_utf8_is_refused_inside_an_unfinished_frame() {
+        let whole = frame(0x81, b"ab\xffcdefgh");
+        let up_to_bad_byte = &whole[..6 + 3];
+        assert_eq!(
+            read([up_to_bad_byte]),
+            (vec![], Some(ProtocolError::InvalidUtf8))
+        );
+        assert_eq!(read([&up_to_bad_byte[..8]]), (vec![], None));
+        read_every_way(&whole);
+    }
+
+    #[test]
+    fn text_must_not_end_inside_a_character() {
+        let bytes = [frame(0x01, b"a\xce"), frame(0x80, b"")].concat();
+        let refused = (vec![], Some(ProtocolError::InvalidUtf8));
+        assert_eq!(read_every_way(&bytes), refused);
+        assert_eq!(read_every_way(&frame(0x81, b"a\xce")), refused);
+    }
+
+    #[test]
+    fn the_order_of_fragments_is_kept() {
+        let cases = [
+            (
+                frame(0x80, b"x"),
+                vec![],
+                ProtocolError::UnexpectedContinuation,
+            ),
+            (
+                [frame(0x01, b"a"), frame(0x81, b"b")].concat(),
+                vec![],
+                ProtocolError::UnfinishedMessage,
+            ),
+            (
+                [frame(0x01, b"a"), frame(0x80, b"b"), frame(0x00, b"c")].concat(),
+                vec![text("ab")],
+                ProtocolError::UnexpectedContinuation,
+            ),
+        ];
+        for (bytes, before, error) in cases {
+            assert_eq!(read_every_way(&bytes), (before, Some(error)));
+        }
+    }
+
+    #[test]
+    fn a_message_may_reach_the_bound_and_not_pass_it() {
+        let at = vec![b'x'; MAX];
+        let (read_at, none) = read([&frame(0x81, &at)[..]]);
+        assert_eq!((read_at.len(), none), (1, None));
+        let fragments = [frame(0x01, &at), frame(0x80, b"")].concat();
+        assert_eq!(read([&fragments[..]]).0.len(), 1);
+
+        let too_big = (vec![], Some(ProtocolError::MessageTooBig));
+        let over = frame(0x81, &vec![b'x'; MAX + 1]);
+        assert_eq!(read([&over[..14]]), too_big, "refused at the header");
+        let fragments = [frame(0x01, &at), frame(0x80, b"y")].concat();
+        assert_eq!(read([&fragments[..]]), too_big);
+    }
+
+    #[test]
+    fn close_frames_give_their_code() {
+        let cases: [(&[u8], Outcome); 5] = [
+            (b"", (vec![Incoming::Close(None)], None)),
+            (b"\x03\xe8", (vec![Incoming::Close(Some(1000))], None)),
+            (b"\x0f\xa0why", (vec![Incoming::Close(Some(4000))], None)),
+            (b"\x03", (vec![], Some(ProtocolError::TruncatedCloseCode))),
+            (b"\x03\xee", (vec![], Some(ProtocolError::InvalidCloseCode))),
+        ];
+        for (payload, expected) in cases {
+            assert_eq!(read_every_way(&frame(0x88, payload)), expected);
+        }
+    }
+
+    #[test]
+    fn a_reader_holds_memory_only_while_something_is_unfinished() {
+        let mut reader = MessageReader::default();
+        assert_eq!(size_of_val(&reader), size_of::<usize>());
+        let mut bytes = frame(0x81, b"Hello");
+        let (head, tail) = bytes.split_at_mut(8);
+        assert_eq!(reader.next(&mut { head }, MAX), Ok(None));
+        assert!(reader.is_mid_message());
+        assert!(reader.held_len() > 0);
+        assert_eq!(reader.next(&mut { tail }, MAX), Ok(Some(text("Hello"))));
+        assert_eq!(reader.held_len(), 0);
+    }
+
+    #[test]
+    fn a_claimed_length_reserves_nothing() {
+        let mut reader = MessageReader::default();
+        let mut bytes = frame(0x82, &vec![0; MAX]);
+        bytes.truncate(14);
+        assert_eq!(reader.next(&mut &mut bytes[..], MAX), Ok(None));
+        assert!(reader.held_len() < 400, "{}", reader.held_len());
+    }
+
+    #[test]
+    fn one_byte_fragments_never_hold_more_than_the_bound_and_a_little() {
+        let mut reader = MessageReader::default();
+        let mut first = frame(0x01, b"x");
+        assert_eq!(reader.next(&mut &mut first[..], MAX), Ok(None));
+        for _ in 1..MAX {
+            let mut bytes = frame(0x00, b"x");
+            assert_eq!(reader.next(&mut &mut bytes[..], MAX), Ok(None));
+            assert!(reader.held_len() <= MAX + 4096);
+        }
+        let mut one_more = frame(0x00, b"x");
+        assert_eq!(
+            reader.next(&mut &mut one_more[..], MAX),
+            Err(ProtocolError::MessageTooBig)
+        );
+    }
+}
