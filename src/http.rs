@@ -125,7 +125,8 @@ impl HeadReader {
             .map(|head| head.scan)
             .unwrap_or_default();
         let end = scan.advance(input)?;
-        let (taken, rest) = mem::take(input).split_at_mut(end.unwrap_or(input.len()));
+        let taken_len = end.unwrap_or(input.len());
+        let (taken, rest) = mem::take(input).split_at_mut(taken_len);
         *input = rest;
         match (end, self.unfinished.take()) {
             (Some(_), None) => Ok(Some(Cow::Borrowed(taken))),
@@ -412,4 +413,233 @@ pub fn refuse(refusal: Refusal) -> Vec<u8> {
         _ => {}
     }
     response.finish_with_line(refusal.why, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds the pieces; returns every whole head, or the first refusal.
+    fn heads<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Status> {
+        let mut reader = HeadReader::default();
+        let mut heads = Vec::new();
+        for piece in pieces {
+            let mut piece = piece.to_vec();
+            let mut input = &mut piece[..];
+            while let Some(head) = reader.next(&mut input).map_err(|refusal| refusal.status)? {
+                heads.push(head.into_owned());
+            }
+            assert!(input.is_empty(), "a reader that needs more has taken all");
+        }
+        Ok(heads)
+    }
+
+    fn heads_every_way(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Status> {
+        let whole = heads([bytes]);
+        assert_eq!(heads(bytes.chunks(1)), whole, "byte by byte");
+        for cut in 0..=bytes.len() {
+            let (head, tail) = bytes.split_at(cut);
+            assert_eq!(heads([head, tail]), whole, "cut at {cut}");
+        }
+        whole
+    }
+
+    fn parse(head: &str) -> Result<(String, String, bool), Status> {
+        let mut storage = header_storage();
+        let request =
+            Request::parse(head.as_bytes(), &mut storage).map_err(|refusal| refusal.status)?;
+        Ok((
+            request.method.to_owned(),
+            request.path.to_owned(),
+            request.wants_keep_alive(),
+        ))
+    }
+
+    fn status_of(head: &str) -> Option<Status> {
+        parse(head).err()
+    }
+
+    #[test]
+    fn pipelined_heads_come_out_one_by_one_however_they_are_cut() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /b HTTP/1.1\r\n\r\n";
+        let expected = vec![
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+            b"\r\nGET /b HTTP/1.1\r\n\r\n".to_vec(),
+        ];
+        assert_eq!(heads_every_way(bytes), Ok(expected));
+    }
+
+    #[test]
+    fn a_line_must_end_with_cr_lf() {
+        for bytes in [
+            &b"GET / HTTP/1.1\nHost: a\n\n"[..],
+            b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+            b"\n",
+        ] {
+            assert_eq!(heads_every_way(bytes), Err(Status::BadRequest));
+        }
+    }
+
+    #[test]
+    fn what_cannot_begin_a_request_is_refused_at_its_first_byte() {
+        // A TLS handshake, a NUL, a space.
+        for bytes in [&b"\x16\x03\x01"[..], b"\0", b" GET"] {
+            assert_eq!(heads_every_way(bytes), Err(Status::BadRequest));
+        }
+        assert_eq!(heads_every_way(b"\r\nG"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_head_may_reach_the_bound_and_not_pass_it() {
+        let sized = |len: usize| {
+            let begin = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+            let fill = "x".repeat(len - begin.len() - 4);
+            format!("{begin}{fill}\r\n\r\n").into_bytes()
+        };
+        let at = sized(HEAD_MAX);
+        assert_eq!(heads([&at[..]]), Ok(vec![at.clone()]));
+        assert_eq!(heads(at.chunks(1)), Ok(vec![at.clone()]));
+        let over = sized(HEAD_MAX + 1);
+        let refused = Err(Status::RequestHeaderFieldsTooLarge);
+        assert_eq!(heads([&over[..]]), refused);
+        assert_eq!(heads(over.chunks(1)), refused);
+        assert_eq!(heads([&b"\r\n".repeat(HEAD_MAX)[..]]), refused);
+    }
+
+    #[test]
+    fn a_reader_holds_memory_only_inside_a_head() {
+        let mut reader = HeadReader::default();
+        assert_eq!(size_of_val(&reader), size_of::<usize>());
+        let mut bytes = *b"GET / HTTP/1.1\r\n\r\n";
+        let (head, tail) = bytes.split_at_mut(5);
+        assert_eq!(reader.next(&mut { head }), Ok(None));
+        assert!(reader.is_mid_request());
+        assert!(reader.next(&mut { tail }).is_ok_and(|head| head.is_some()));
+        assert!(!reader.is_mid_request());
+    }
+
+    #[test]
+    fn targets_give_their_path() {
+        let golden = [
+            ("/", "/"),
+            ("/ws?room=1", "/ws"),
+            ("/a/b#c", "/a/b"),
+            ("http://host/ws?x", "/ws"),
+            ("HTTPS://host:1", "/"),
+            ("http://host?x", "/"),
+            ("*", "*"),
+        ];
+        for (target, path) in golden {
+            let parsed = parse(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(parsed, Ok(("GET".into(), path.into(), true)), "{target}");
+        }
+        assert_eq!(
+            status_of("GET ftp://host/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Some(Status::BadRequest)
+        );
+    }
+
+    #[test]
+    fn http_1_1_needs_one_good_host_and_http_1_0_none() {
+        let bad = Some(Status::BadRequest);
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost: a:80\r\n\r\n"), None);
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost:\r\n\r\n"), None);
+        assert_eq!(status_of("GET / HTTP/1.1\r\n\r\n"), bad);
+        assert_eq!(
+            status_of("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+            bad
+        );
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), bad);
+        assert_eq!(status_of("GET / HTTP/1.0\r\n\r\n"), None);
+        assert_eq!(
+            status_of("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"),
+            bad
+        );
+        assert_eq!(status_of("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), bad);
+    }
+
+    #[test]
+    fn a_body_that_announces_itself_is_refused_and_a_doubtful_length_is_an_error() {
+        let with = |fields: &str| status_of(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        assert_eq!(with(""), None);
+        assert_eq!(with("Content-Length: 0\r\n"), None);
+        assert_eq!(with("Content-Length: 1\r\n"), Some(Status::ContentTooLarge));
+        assert_eq!(
+            with("Content-Length: 99999999999999999999999\r\n"),
+            Some(Status::ContentTooLarge)
+        );
+        assert_eq!(
+            with("Transfer-Encoding: chunked\r\n"),
+            Some(Status::ContentTooLarge)
+        );
+        let doubtful = [
+            "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: 0\r\nContent-Length: 0\r\n",
+            "Content-Length: 0, 0\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: +0\r\n",
+            "Content-Length: 0x0\r\n",
+            "Content-Length:\r\n",
+        ];
+        for fields in doubtful {
+            assert_eq!(with(fields), Some(Status::BadRequest), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn malformed_heads_are_refused() {
+        let malformed = [
+            "GET /\r\n\r\n",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+            "GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n",
+            "G@T / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ];
+        for head in malformed {
+            assert_eq!(status_of(head), Some(Status::BadRequest), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_headers_are_taken_and_one_more_is_not() {
+        let with = |count: usize| {
+            let fields = "X: y\r\n".repeat(count - 1);
+            status_of(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+        };
+        assert_eq!(with(HEADERS_MAX), None);
+        assert_eq!(
+            with(HEADERS_MAX + 1),
+            Some(Status::RequestHeaderFieldsTooLarge)
+        );
+    }
+
+    #[test]
+    fn connections_are_kept_unless_the_peer_says_close() {
+        let keeps = |version: &str, fields: &str| {
+            parse(&format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n"))
+                .is_ok_and(|(_, _, keeps)| keeps)
+        };
+        assert!(keeps("1.1", ""));
+        assert!(!keeps("1.1", "Connection: Close\r\n"));
+        assert!(!keeps("1.1", "Connection: foo, close\r\n"));
+        assert!(!keeps("1.0", ""));
+    }
+
+    #[test]
+    fn answers_are_whole_and_a_head_request_gets_no_body() {
+        let get = Response::new(Status::NotFound)
+            .keep_alive(true)
+            .finish_with_line("nothing", false);
+        let head = Response::new(Status::NotFound)
+            .keep_alive(true)
+            .finish_with_line("nothing", true);
+        assert!(get.starts_with(b"HTTP/1.1 404 Not Found\r\n"));
+        assert!(get.ends_with(b"\r\nContent-Length: 8\r\n\r\nnothing\n"));
+        assert_eq!(get.strip_suffix(b"nothing\n"), Some(&head[..]));
+    }
 }

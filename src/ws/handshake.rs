@@ -110,3 +110,159 @@ fn is_same_host(origin: &[u8], host: &[u8]) -> bool {
     let without_port = |name: &[u8]| name.strip_suffix(default_port).unwrap_or(name).to_vec();
     !host.is_empty() && without_port(authority) == without_port(&host)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http;
+
+    /// A good request, with `with` added and every field that begins with `without` taken out.
+    fn status(with: &str, without: &str, allowed: &[&str]) -> Option<u16> {
+        let fields = [
+            "Host: chat.example:8080",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+        ];
+        let mut head = String::from("GET /ws HTTP/1.1\r\n");
+        for field in fields {
+            if without.is_empty() || !field.starts_with(without) {
+                head += &format!("{field}\r\n");
+            }
+        }
+        if !with.is_empty() {
+            head += &format!("{with}\r\n");
+        }
+        status_of_head(&format!("{head}\r\n"), allowed)
+    }
+
+    /// `None` where the upgrade is accepted.
+    fn status_of_head(head: &str, allowed: &[&str]) -> Option<u16> {
+        let mut storage = http::header_storage();
+        let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
+        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        match accept(&request, &allowed) {
+            Ok(answer) => {
+                let answer = String::from_utf8(answer).expect("an answer is ASCII");
+                assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+                assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+                None
+            }
+            Err(refusal) => Some(refusal.status as u16),
+        }
+    }
+
+    #[test]
+    fn the_rfcs_key_gives_the_rfcs_answer() {
+        // RFC 6455 §1.3.
+        assert_eq!(
+            accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+        assert_eq!(status("", "", &[]), None);
+    }
+
+    #[test]
+    fn every_required_field_is_missed() {
+        for field in [
+            "Upgrade",
+            "Connection",
+            "Sec-WebSocket-Key",
+            "Sec-WebSocket-Version",
+        ] {
+            assert_eq!(status("", field, &[]), Some(400), "{field}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_found_in_lists_without_regard_to_case() {
+        assert_eq!(
+            status("Connection: keep-alive, uPGRADE", "Connection", &[]),
+            None
+        );
+        assert_eq!(status("Upgrade: h2c, WebSocket", "Upgrade", &[]), None);
+        assert_eq!(status("Upgrade: websockets", "Upgrade", &[]), Some(400));
+        assert_eq!(status("Connection: upgraded", "Connection", &[]), Some(400));
+    }
+
+    #[test]
+    fn the_key_is_sixteen_bytes_in_base64_once() {
+        for key in [
+            "",
+            "AAAA",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZSE=",
+            "!GhlIHNhbXBsZSBub25jZQ==",
+        ] {
+            let field = format!("Sec-WebSocket-Key: {key}");
+            assert_eq!(status(&field, "Sec-WebSocket-Key", &[]), Some(400), "{key}");
+        }
+        let second = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+        assert_eq!(status(second, "", &[]), Some(400));
+    }
+
+    #[test]
+    fn only_version_13_is_spoken() {
+        for version in ["8", "12", "14", "013", "13, 8", ""] {
+            let field = format!("Sec-WebSocket-Version: {version}");
+            assert_eq!(
+                status(&field, "Sec-WebSocket-Version", &[]),
+                Some(426),
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
+    fn http_1_0_is_not_upgraded() {
+        let head = "GET /ws HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        assert_eq!(status_of_head(head, &[]), Some(400));
+        assert_eq!(status_of_head(&head.replace("1.0", "1.1"), &[]), None);
+    }
+
+    #[test]
+    fn pages_of_the_same_host_are_let_in_and_foreign_ones_only_if_listed() {
+        let origin =
+            |origin: &str, allowed: &[&str]| status(&format!("Origin: {origin}"), "", allowed);
+        assert_eq!(origin("http://chat.example:8080", &[]), None);
+        assert_eq!(origin("HTTPS://CHAT.example:8080", &[]), None);
+        for foreign in [
+            "http://chat.example",
+            "http://chat.example:80801",
+            "http://evil.example:8080",
+            "http://chat.example:8080.evil.example",
+            "null",
+            "",
+            "chat.example:8080",
+        ] {
+            assert_eq!(origin(foreign, &[]), Some(403), "{foreign}");
+            assert_eq!(origin(foreign, &["*"]), None, "{foreign}");
+        }
+        assert_eq!(
+            origin(
+                "https://a.example",
+                &["https://a.example/", "https://b.example"]
+            ),
+            None
+        );
+        assert_eq!(
+            origin("http://a.example", &["https://a.example"]),
+            Some(403)
+        );
+    }
+
+    #[test]
+    fn the_default_port_of_a_scheme_may_be_left_out_on_either_side() {
+        let same = |origin: &str, host: &str| is_same_host(origin.as_bytes(), host.as_bytes());
+        assert!(same("http://a", "a:80"));
+        assert!(same("http://a:80", "a"));
+        assert!(same("https://a:443", "a"));
+        assert!(same("https://a", "A:443"));
+        assert!(same("http://[::1]:8080", "[::1]:8080"));
+        assert!(!same("https://a", "a:80"));
+        assert!(!same("http://a:443", "a"));
+        assert!(!same("http://", ""));
+    }
+}
