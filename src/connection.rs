@@ -26,9 +26,17 @@ pub enum Event<'a> {
     Text(Cow<'a, str>),
     /// The peer is alive.
     Pong,
-    /// The connection ends. The last bytes for the peer are in its outbox; what it sends from now on
-    /// is discarded.
-    Ended(End),
+    /// The connection ends. What the peer sends from now on is discarded.
+    Ended(Farewell),
+}
+
+/// How a connection ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// The reason.
+    pub end: End,
+    /// The last bytes for the peer, after all else that it is owed: an answer, a close frame, nothing.
+    pub last_bytes: Vec<u8>,
 }
 
 /// The state of one peer's protocol.
@@ -73,13 +81,13 @@ impl Connection {
                     Ok(Some(Incoming::Text(text))) => return Some(Event::Text(text)),
                     Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
                         Some(text) => return Some(Event::Text(text)),
-                        None => return Some(self.fail(ProtocolError::BinaryNotText, outbox)),
+                        None => return Some(self.fail(ProtocolError::BinaryNotText)),
                     },
                     Ok(Some(Incoming::Ping(payload))) => outbox.push_pong(&payload),
                     Ok(Some(Incoming::Pong)) => return Some(Event::Pong),
-                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code, outbox)),
+                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code)),
                     Ok(None) => return None,
-                    Err(error) => return Some(self.fail(error, outbox)),
+                    Err(error) => return Some(self.fail(error)),
                 }
             },
             State::Echo(reader) => loop {
@@ -93,15 +101,15 @@ impl Connection {
                     Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, outbox),
                     Ok(Some(Incoming::Ping(payload))) => outbox.push_pong(&payload),
                     Ok(Some(Incoming::Pong)) => return Some(Event::Pong),
-                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code, outbox)),
+                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code)),
                     Ok(None) => return None,
-                    Err(error) => return Some(self.fail(error, outbox)),
+                    Err(error) => return Some(self.fail(error)),
                 }
             },
             State::Http { head, .. } => match head.next(input) {
                 Ok(Some(head)) => Some(self.answer(&head, outbox, config)),
                 Ok(None) => None,
-                Err(refusal) => Some(self.refuse(refusal, outbox)),
+                Err(refusal) => Some(Event::Ended(self.refuse(refusal))),
             },
             State::Ending => {
                 *input = &mut [];
@@ -111,34 +119,29 @@ impl Connection {
     }
 
     /// Ends the connection of our own accord: a WebSocket gets a close frame, HTTP nothing more.
-    pub fn begin_close(&mut self, code: CloseCode, outbox: &mut Outbox) {
-        if self.is_websocket() {
-            push_close(Some(code as u16), outbox);
-        }
-        self.0 = State::Ending;
+    pub fn begin_close(&mut self, code: CloseCode, end: End) -> Farewell {
+        let last_bytes = if self.is_websocket() {
+            close_frame(Some(code as u16))
+        } else {
+            Vec::new()
+        };
+        self.end(end, last_bytes)
     }
 
     /// Refuses to speak, before or instead of understanding a request.
-    pub fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox) -> Event<'static> {
-        outbox.push_own(http::refuse(refusal));
-        self.0 = State::Ending;
-        Event::Ended(End::Refused(refusal.status))
+    pub fn refuse(&mut self, refusal: Refusal) -> Farewell {
+        self.end(End::Refused(refusal.status), http::refuse(refusal))
     }
 
     /// Ends the wait for a request: with an answer, unless the peer just keeps a connection it has used.
-    pub fn time_out_request(&mut self, outbox: &mut Outbox) -> End {
+    pub fn time_out_request(&mut self) -> Farewell {
         if self.is_between_requests() {
-            self.0 = State::Ending;
-            return End::Idle;
+            return self.end(End::Idle, Vec::new());
         }
-        self.refuse(
-            Refusal {
-                status: Status::RequestTimeout,
-                why: "no whole request came in time",
-            },
-            outbox,
-        );
-        End::Refused(Status::RequestTimeout)
+        self.refuse(Refusal {
+            status: Status::RequestTimeout,
+            why: "no whole request came in time",
+        })
     }
 
     /// Whether the peer still speaks HTTP.
@@ -185,7 +188,7 @@ impl Connection {
         let mut storage = http::header_storage();
         let request = match Request::parse(head, &mut storage) {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(refusal, outbox),
+            Err(refusal) => return Event::Ended(self.refuse(refusal)),
         };
         let is_echo = request.path == "/echo" && config.echo;
         if request.method == "GET" && (is_echo || request.path == "/ws") {
@@ -229,8 +232,7 @@ impl Connection {
             }
             Event::Answered
         } else {
-            self.0 = State::Ending;
-            Event::Ended(End::Answered)
+            Event::Ended(self.end(End::Answered, Vec::new()))
         }
     }
 
@@ -242,7 +244,7 @@ impl Connection {
         config: &Config,
     ) -> Event<'static> {
         match handshake::accept(request, &config.allow_origin) {
-            Err(refusal) => self.refuse(refusal, outbox),
+            Err(refusal) => Event::Ended(self.refuse(refusal)),
             Ok(answer) => {
                 outbox.push_own(answer);
                 if is_echo {
@@ -257,27 +259,28 @@ impl Connection {
     }
 
     /// Fails the WebSocket connection (RFC 6455 §7.1.7): the ladder from a broken rule to its close code.
-    fn fail(&mut self, error: ProtocolError, outbox: &mut Outbox) -> Event<'static> {
-        push_close(Some(error.close_code() as u16), outbox);
-        self.0 = State::Ending;
-        Event::Ended(End::Protocol(error))
+    fn fail(&mut self, error: ProtocolError) -> Event<'static> {
+        Event::Ended(self.begin_close(error.close_code(), End::Protocol(error)))
     }
 
     /// Answers the peer's close frame with its own code (RFC 6455 §5.5.1).
-    fn echo_close(&mut self, code: Option<u16>, outbox: &mut Outbox) -> Event<'static> {
-        push_close(code, outbox);
+    fn echo_close(&mut self, code: Option<u16>) -> Event<'static> {
+        Event::Ended(self.end(End::PeerClosed, close_frame(code)))
+    }
+
+    fn end(&mut self, end: End, last_bytes: Vec<u8>) -> Farewell {
         self.0 = State::Ending;
-        Event::Ended(End::PeerClosed)
+        Farewell { end, last_bytes }
     }
 }
 
-fn push_close(code: Option<u16>, outbox: &mut Outbox) {
+fn close_frame(code: Option<u16>) -> Vec<u8> {
     let mut bytes = Vec::new();
     match code {
         Some(code) => frame::encode_frame(Opcode::Close, &code.to_be_bytes(), &mut bytes),
         None => frame::encode_frame(Opcode::Close, b"", &mut bytes),
     }
-    outbox.push_own(bytes);
+    bytes
 }
 
 /// A long message moves into the outbox as it is, behind a header of its own.

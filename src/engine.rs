@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use crate::client::{Client, Due, Fill, Stream};
 use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, Config, READ_LEN, REFUSED_CLIENTS_MAX};
-use crate::connection::Event;
+use crate::connection::{Event, Farewell};
 use crate::deadlines::{Deadlines, Tick};
 use crate::http::{Refusal, Status};
 use crate::hub::{ClientId, Hub};
@@ -227,8 +227,8 @@ impl<S: Stream> Engine<S> {
                 status: Status::ServiceUnavailable,
                 why: "too many clients are connected (--max-clients)",
             };
-            client.connection.refuse(refusal, &mut client.outbox);
-            client.begin_end(End::Refused(refusal.status), self.now, &self.config);
+            let farewell = client.connection.refuse(refusal);
+            self.end(id, farewell);
         }
     }
 
@@ -280,7 +280,7 @@ impl<S: Stream> Engine<S> {
                 Some(Event::Answered) => client.renew_request(self.now, &self.config),
                 Some(Event::Opened) => self.open(id),
                 Some(Event::Joined) => self.join(id),
-                Some(Event::Ended(end)) => self.end(id, end),
+                Some(Event::Ended(farewell)) => self.end(id, farewell),
                 None => {
                     client.watch_message(self.now, &self.config);
                     return self.arm(id);
@@ -417,8 +417,8 @@ impl<S: Stream> Engine<S> {
                 return self.leave(id, end);
             }
             Due::Stage if client.connection.is_http() => {
-                let end = client.connection.time_out_request(&mut client.outbox);
-                self.end(id, end);
+                let farewell = client.connection.time_out_request();
+                self.end(id, farewell);
             }
             Due::Stage => self.close(id, CloseCode::Policy, End::MessageTimeout),
         }
@@ -431,16 +431,21 @@ impl<S: Stream> Engine<S> {
         if let Some(client) = self.clients.get_mut(id.0)
             && !client.connection.is_ending()
         {
-            client.connection.begin_close(code, &mut client.outbox);
-            self.end(id, end);
+            let farewell = client.connection.begin_close(code, end);
+            self.end(id, farewell);
         }
     }
 
-    /// The connection is in its last state: the client says and hears nothing more in its room.
-    fn end(&mut self, id: ClientId, end: End) {
-        self.hub.unregister(id);
+    /// The connection is in its last state: after the farewell the client hears nothing more.
+    fn end(&mut self, id: ClientId, farewell: Farewell) {
+        if self.hub.has(id) {
+            // A leaver hears what was said before it left, itself included.
+            self.broadcast();
+            self.hub.unregister(id);
+        }
         if let Some(client) = self.clients.get_mut(id.0) {
-            client.begin_end(end, self.now, &self.config);
+            client.outbox.push_own(farewell.last_bytes);
+            client.begin_end(farewell.end, self.now, &self.config);
             self.list(id);
             self.arm(id);
         }

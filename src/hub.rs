@@ -74,6 +74,11 @@ impl Hub {
         true
     }
 
+    /// Whether a client is in the room.
+    pub fn has(&self, id: ClientId) -> bool {
+        self.seats.get(id.0).is_some_and(|seat| *seat != NO_SEAT)
+    }
+
     /// Who is in the room, in no particular order.
     #[inline]
     pub fn members(&self) -> &[ClientId] {

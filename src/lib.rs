@@ -16,6 +16,11 @@
 //! as arguments, so tests, fuzz targets and benches drive the shipped code itself. The library exists
 //! for them; what it promises to others is the binary's behaviour.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::cast_possible_truncation)
+)]
+
 pub mod batch;
 pub mod client;
 pub mod config;

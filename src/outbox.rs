@@ -23,17 +23,18 @@ pub struct Outbox(Option<Box<Backlog>>);
 #[derive(Debug, Default)]
 struct Backlog {
     items: VecDeque<Item>,
-    /// How many items at the front make up the frame that has been begun; 0 where none has.
+    /// How many batches at the front make up the frame that is next, as it was last shown. It may still
+    /// grow while none of its bytes are written.
     run: usize,
     /// The header of that frame, where it joins several batches.
     run_header: Option<ServerHeader>,
-    /// Bytes written of the begun frame, or of the front item where it is no batch.
+    /// Bytes written of that frame, or of the front item where it is no batch.
     written: usize,
     /// Messages in batches that no begun frame holds: the length of the send queue.
     waiting_messages: usize,
     /// Bytes of the items that are this client's own.
     own_len: usize,
-    /// Encoded pings and pongs: they leave between two frames, before what waits.
+    /// Encoded pings and pongs: they leave between two frames, before the batches that wait.
     controls: Vec<u8>,
 }
 
@@ -91,26 +92,22 @@ impl Outbox {
         self.push_batch(batch);
         if written > 0 {
             let backlog = self.0.get_or_insert_default();
-            backlog.begin_run();
-            backlog.written = written;
+            backlog.form_run();
+            backlog.begin(written);
         }
     }
 
     /// Queues bytes that are this client's own. Empty ones are not queued.
     pub fn push_own(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            let backlog = self.0.get_or_insert_default();
-            backlog.own_len += bytes.len();
-            backlog.items.push_back(Item::Own(bytes));
+            self.0.get_or_insert_default().push_own(Item::Own(bytes));
         }
     }
 
     /// Queues bytes that are part of the program. Empty ones are not queued.
     pub fn push_static(&mut self, bytes: &'static [u8]) {
         if !bytes.is_empty() {
-            let backlog = self.0.get_or_insert_default();
-            backlog.own_len += bytes.len();
-            backlog.items.push_back(Item::Static(bytes));
+            self.0.get_or_insert_default().push_own(Item::Static(bytes));
         }
     }
 
@@ -142,7 +139,7 @@ impl Outbox {
 
     /// What is to be written next; empty if nothing is owed. `gather` holds what has to be put together.
     ///
-    /// Showing bytes of a frame begins it: what is queued later goes into the next one.
+    /// A frame of which bytes were written is begun: what is queued later goes into the next one.
     pub fn next_bytes<'a>(&'a mut self, gather: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(backlog) = self.0.as_deref_mut() else {
             return &[];
@@ -150,14 +147,13 @@ impl Outbox {
         if backlog.controls_are_next() {
             return &backlog.controls;
         }
-        if backlog.run == 0 {
-            backlog.begin_run();
+        if backlog.written == 0 {
+            backlog.form_run();
         }
         let backlog = &*backlog;
-        let from = backlog.written;
-        match (backlog.run, backlog.items.front()) {
-            (0 | 1, Some(front)) if backlog.stands_alone() => {
-                front.bytes().get(from..).unwrap_or_default()
+        match backlog.items.front() {
+            Some(front) if backlog.stands_alone() => {
+                front.bytes().get(backlog.written..).unwrap_or_default()
             }
             _ => {
                 gather.clear();
@@ -172,10 +168,13 @@ impl Outbox {
         let Some(backlog) = self.0.as_deref_mut() else {
             return;
         };
+        if len == 0 {
+            return;
+        }
         if backlog.controls_are_next() {
             backlog.advance_controls(len);
         } else {
-            backlog.written += len;
+            backlog.begin(len);
         }
         while let Some(front_len) = backlog.front_len()
             && front_len <= backlog.written
@@ -190,9 +189,26 @@ impl Outbox {
 }
 
 impl Backlog {
-    /// Whether pings and pongs leave now: nothing else is half written.
+    /// Queues an item of this client's own. What comes later must not pass the pongs before it: the
+    /// last item may be a close frame.
+    fn push_own(&mut self, item: Item) {
+        if !self.controls.is_empty() {
+            let controls = std::mem::take(&mut self.controls);
+            self.own_len += controls.len();
+            self.items.push_back(Item::Own(controls));
+        }
+        self.own_len += item.bytes().len();
+        self.items.push_back(item);
+    }
+
+    /// Whether pings and pongs leave now: nothing is half written, and only batches wait.
     fn controls_are_next(&self) -> bool {
-        self.written == 0 && self.run == 0 && !self.controls.is_empty()
+        self.written == 0
+            && !self.controls.is_empty()
+            && self
+                .items
+                .front()
+                .is_none_or(|item| as_batch(item).is_some())
     }
 
     /// Takes off written pings and pongs. Those half written can no longer be replaced by newer ones.
@@ -201,24 +217,28 @@ impl Backlog {
         if len < controls.len() {
             self.own_len += controls.len();
             self.items.push_front(Item::Own(controls));
+            self.run = 0;
+            self.run_header = None;
             self.written = len;
         }
     }
 
     /// Makes one frame of all batches at the front.
-    fn begin_run(&mut self) {
-        let batches = || self.items.iter().map_while(as_batch);
-        let run = batches().count();
-        if run == 0 {
-            return;
-        }
-        let messages: usize = batches().map(|batch| batch.message_count()).sum();
-        self.run_header = (run > 1).then(|| {
-            let text_len: usize = batches().map(|batch| batch.text_len() + 1).sum();
+    fn form_run(&mut self) {
+        self.run = self.items.iter().map_while(as_batch).count();
+        self.run_header = (self.run > 1).then(|| {
+            let text_len: usize = self.run_batches().map(|batch| batch.text_len() + 1).sum();
             ServerHeader::encode(Opcode::Text, text_len - 1)
         });
-        self.run = run;
-        self.waiting_messages -= messages;
+    }
+
+    /// Counts written bytes. With its first byte a frame is begun, and its messages wait no longer.
+    fn begin(&mut self, len: usize) {
+        if self.written == 0 {
+            let begun: usize = self.run_batches().map(|batch| batch.message_count()).sum();
+            self.waiting_messages -= begun;
+        }
+        self.written += len;
     }
 
     /// Whether the front unit can be written from where it lies, without joining or gathering.
@@ -239,6 +259,7 @@ impl Backlog {
                 let text_len: usize = self.run_batches().map(|batch| batch.text_len() + 1).sum();
                 Some(header.as_bytes().len() + text_len - 1)
             }
+            // A frame that was not shown yet.
             (None, Item::Batch(_)) if self.run == 0 => None,
             (_, item) => Some(item.bytes().len()),
         }
@@ -365,12 +386,38 @@ mod tests {
         outbox.push_batch(batch(&["a"]));
         outbox.push_batch(batch(&["b"]));
         assert_eq!(outbox.next_bytes(&mut gather), b"\x81\x03a\nb");
-        assert_eq!(outbox.waiting_messages(), 0);
+        assert_eq!(outbox.waiting_messages(), 2);
         outbox.advance(2);
+        assert_eq!(outbox.waiting_messages(), 0);
         outbox.push_batch(batch(&["c"]));
         outbox.push_batch(batch(&["d"]));
         assert_eq!(outbox.waiting_messages(), 2);
         assert_eq!(drain(&mut outbox, 100), b"a\nb\x81\x03c\nd");
+    }
+
+    #[test]
+    fn a_frame_that_was_shown_and_not_begun_still_grows() {
+        let mut outbox = Outbox::default();
+        let mut gather = Vec::new();
+        outbox.push_rest(batch(&["a"]), 0);
+        assert_eq!(outbox.next_bytes(&mut gather), b"\x81\x01a");
+        outbox.push_batch(batch(&["b"]));
+        outbox.push_pong(b"");
+        assert_eq!(drain(&mut outbox, 3), b"\x8a\x00\x81\x03a\nb");
+    }
+
+    #[test]
+    fn pongs_pass_no_bytes_that_are_the_clients_own() {
+        let mut outbox = Outbox::default();
+        outbox.push_own(b"answer ".to_vec());
+        outbox.push_pong(b"1");
+        outbox.push_batch(batch(&["x"]));
+        outbox.push_pong(b"2");
+        outbox.push_own(b"close".to_vec());
+        assert_eq!(
+            drain(&mut outbox, 100),
+            b"answer \x81\x01x\x8a\x011\x8a\x012close"
+        );
     }
 
     #[test]

@@ -21,10 +21,15 @@ const BLOCK_LEN: usize = 32;
 /// ```
 #[inline]
 pub fn apply_mask(payload: &mut [u8], mut key: [u8; KEY_LEN], offset: u64) {
-    key.rotate_left((offset % KEY_LEN as u64) as usize);
+    for _ in 0..offset % KEY_LEN as u64 {
+        key.rotate_left(1);
+    }
     let (blocks, tail) = payload.as_chunks_mut::<BLOCK_LEN>();
     if !blocks.is_empty() {
-        let wide: [u8; BLOCK_LEN] = std::array::from_fn(|i| key[i % KEY_LEN]);
+        let mut wide = [0; BLOCK_LEN];
+        for place in wide.as_chunks_mut().0 {
+            *place = key;
+        }
         for block in blocks {
             for (byte, mask) in block.iter_mut().zip(&wide) {
                 *byte ^= mask;
@@ -47,7 +52,7 @@ mod tests {
 
     fn naive(payload: &mut [u8], key: [u8; 4], offset: u64) {
         for (i, byte) in payload.iter_mut().enumerate() {
-            *byte ^= key[((offset as usize) + i) % 4];
+            *byte ^= key[((offset % 4) as usize + i) % 4];
         }
     }
 

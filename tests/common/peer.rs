@@ -1,0 +1,323 @@
+//! A raw socket: it says any bytes, and understands what the server says with every rule checked.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
+
+use super::PATIENCE;
+use super::wire;
+
+/// One connection to the server.
+pub(crate) struct Peer {
+    stream: TcpStream,
+    /// Received, and not yet consumed.
+    received: Vec<u8>,
+    /// How much of `received` is consumed.
+    consumed: usize,
+}
+
+/// An HTTP response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// The value of a field that must not stand there twice.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(field, _)| field == name);
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} stands there twice");
+        value.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A frame that the server sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// FIN, reserved bits and opcode.
+    pub(crate) first: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Peer {
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(addr).expect("the server accepts"))
+    }
+
+    /// Connects with a receive buffer so small that the server soon feels when nobody reads.
+    pub(crate) fn connect_with_small_buffer(addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(16 * 1024).expect("a buffer");
+        socket.connect(&addr.into()).expect("the server accepts");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("an option");
+        Self {
+            stream,
+            received: Vec::new(),
+            consumed: 0,
+        }
+    }
+
+    /// Another handle on the same socket, to write from another thread.
+    pub(crate) fn writer(&self) -> TcpStream {
+        self.stream.try_clone().expect("a second handle")
+    }
+
+    /// Sends all of `bytes`; the server must not refuse any.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream
+            .write_all(bytes.as_ref())
+            .expect("the server takes what is sent");
+    }
+
+    /// Sends `bytes` each in a segment of its own.
+    pub(crate) fn send_byte_by_byte(&mut self, bytes: impl AsRef<[u8]>) {
+        for byte in bytes.as_ref() {
+            self.send([*byte]);
+        }
+    }
+
+    /// Sends what the server may refuse to take; whether it did take it.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Sends text to the room.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.send(wire::text(text));
+    }
+
+    /// Ends our side of the stream.
+    pub(crate) fn finish(&mut self) {
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("the connection is up");
+    }
+
+    /// Upgrades this connection, which has not said anything yet.
+    pub(crate) fn upgraded(mut self, path: &str) -> Self {
+        self.send(wire::upgrade(path));
+        self.expect_upgrade();
+        self
+    }
+
+    /// Reads the `101` to a good upgrade.
+    pub(crate) fn expect_upgrade(&mut self) {
+        let response = self.response_without_body();
+        assert_eq!(response.status, 101, "{response:?}");
+        let accept = response.field("sec-websocket-accept");
+        assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    }
+
+    /// Reads a response and its body.
+    pub(crate) fn response(&mut self) -> Response {
+        let mut response = self.response_without_body();
+        let len = response.field("content-length");
+        let len = len.and_then(|len| len.parse().ok()).expect("a length");
+        response.body = self.take(len);
+        response
+    }
+
+    /// Reads a response that has no body, whatever its length says.
+    pub(crate) fn response_without_body(&mut self) -> Response {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(self.take(1));
+        }
+        let head = String::from_utf8(head).expect("a head is ASCII");
+        let mut lines = head.trim_end().split("\r\n");
+        let status_line = lines.next().expect("there is a first line");
+        let status = status_line
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.split(' ').next())
+            .and_then(|status| status.parse().ok())
+            .expect(status_line);
+        let fields = lines
+            .map(|line| {
+                let (name, value) = line.split_once(": ").expect(line);
+                (name.to_ascii_lowercase(), value.to_owned())
+            })
+            .collect();
+        Response {
+            status,
+            fields,
+            body: Vec::new(),
+        }
+    }
+
+    /// Reads a refusal: the status, a body of one plain line, then the end of the connection.
+    pub(crate) fn expect_refusal(&mut self, status: u16) -> Response {
+        let response = self.response();
+        assert_eq!(response.status, status, "{response:?}");
+        assert_eq!(response.field("connection"), Some("close"), "{response:?}");
+        assert_one_plain_line(&response);
+        self.expect_end();
+        response
+    }
+
+    /// Reads a frame, which must be unmasked, without reserved bits, and as short as can be.
+    pub(crate) fn frame(&mut self) -> Frame {
+        let [first, len] = self.take_array();
+        assert_eq!(first & 0x70, 0, "no extension was agreed upon");
+        assert_eq!(len & 0x80, 0, "a server must not mask (RFC 6455 §5.1)");
+        let len = match len {
+            126 => {
+                let len = u16::from_be_bytes(self.take_array());
+                assert!(len >= 126, "{len} fits in 7 bits");
+                len.into()
+            }
+            127 => {
+                let len = u64::from_be_bytes(self.take_array());
+                assert!(len > u16::MAX.into(), "{len} fits in 16 bits");
+                usize::try_from(len).expect("a length that fits in memory")
+            }
+            len => len.into(),
+        };
+        let payload = self.take(len);
+        Frame { first, payload }
+    }
+
+    /// Reads a frame that must be this one.
+    pub(crate) fn expect_frame(&mut self, first: u8, payload: &[u8]) {
+        let frame = self.frame();
+        assert_eq!(frame.first, first, "{frame:?}");
+        // A difference deep in a long payload is not worth printing.
+        let same = frame.payload == payload;
+        assert!(same, "{}", String::from_utf8_lossy(&frame.payload));
+    }
+
+    /// Reads a text message.
+    pub(crate) fn hear(&mut self) -> String {
+        let frame = self.frame();
+        assert_eq!(frame.first, wire::TEXT, "{frame:?}");
+        String::from_utf8(frame.payload).expect("text is UTF-8")
+    }
+
+    /// Reads text messages until they hold `count` lines.
+    pub(crate) fn hear_lines(&mut self, count: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        while lines.len() < count {
+            lines.extend(self.hear().split('\n').map(str::to_owned));
+        }
+        lines
+    }
+
+    /// Reads text messages until the stream ends, wherever it does; their lines. A message that came
+    /// in part does not count.
+    pub(crate) fn hear_lines_to_the_end(&mut self) -> Vec<String> {
+        while self.receive().is_ok_and(|len| len > 0) {}
+        let mut lines = Vec::new();
+        while let Some(len) = whole_frame_len(self.received.get(self.consumed..)) {
+            let frame = self.frame();
+            if frame.first == wire::TEXT {
+                let text = String::from_utf8(frame.payload).expect("text is UTF-8");
+                lines.extend(text.split('\n').map(str::to_owned));
+            }
+            assert!(len > 0, "a frame has a header");
+        }
+        lines
+    }
+
+    /// Reads a close frame with this code and no reason we know of, then the end of the stream.
+    pub(crate) fn expect_close(&mut self, code: u16) {
+        let frame = self.frame();
+        assert_eq!(frame.first, wire::CLOSE, "{frame:?}");
+        let sent = frame.payload.first_chunk().copied().map(u16::from_be_bytes);
+        assert_eq!(sent, Some(code), "{frame:?}");
+        self.expect_end();
+    }
+
+    /// Reads the end of the stream: nothing before it, and no reset, neither then nor while the
+    /// server waits for us to close.
+    pub(crate) fn expect_end(&mut self) {
+        let unread = self.received.split_off(self.consumed);
+        assert!(unread.is_empty(), "{}", String::from_utf8_lossy(&unread));
+        let len = self.receive().expect("an end, not a reset");
+        assert_eq!(len, 0, "{}", String::from_utf8_lossy(&self.received));
+        let error = self.stream.take_error().expect("an option");
+        assert!(error.is_none(), "{error:?} behind the end");
+    }
+
+    /// Waits until the connection is of no use any more: it ended or was reset.
+    pub(crate) fn wait_until_gone(&mut self) {
+        while self.receive().is_ok_and(|len| len > 0) {
+            self.received.clear();
+            self.consumed = 0;
+        }
+    }
+
+    fn take_array<const N: usize>(&mut self) -> [u8; N] {
+        let bytes = self.take(N);
+        bytes.first_chunk().copied().expect("that many were taken")
+    }
+
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        while self.received.len() - self.consumed < len {
+            let received = self.receive().expect("bytes, not a reset or a long silence");
+            let so_far = self.received.get(self.consumed..).unwrap_or_default();
+            let so_far = String::from_utf8_lossy(so_far);
+            assert!(received > 0, "the stream ended after {so_far:?}");
+        }
+        let bytes = self.received.get(self.consumed..self.consumed + len);
+        let bytes = bytes.expect("that many were received").to_vec();
+        self.consumed += len;
+        if self.consumed == self.received.len() {
+            self.received.clear();
+            self.consumed = 0;
+        }
+        bytes
+    }
+
+    /// Reads once; 0 at the end of the stream.
+    fn receive(&mut self) -> std::io::Result<usize> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let timed_out = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+                    assert!(!timed_out.contains(&error.kind()), "the server is silent");
+                    return Err(error);
+                }
+                Ok(len) => {
+                    self.received.extend(buffer.iter().take(len));
+                    return Ok(len);
+                }
+            }
+        }
+    }
+}
+
+/// An error's body says what is wrong in one line of plain text.
+pub(crate) fn assert_one_plain_line(response: &Response) {
+    let content_type = response.field("content-type").unwrap_or_default();
+    assert!(content_type.starts_with("text/plain"), "{response:?}");
+    let body = String::from_utf8_lossy(&response.body);
+    assert!(body.len() > 1 && body.ends_with('\n'), "{body:?}");
+    assert_eq!(body.lines().count(), 1, "{body:?}");
+}
+
+/// The length of the server's frame at the front of `bytes`, if it is there in whole.
+fn whole_frame_len(bytes: Option<&[u8]>) -> Option<usize> {
+    let bytes = bytes?;
+    let (header_len, payload_len) = match bytes.get(1)? {
+        126 => (4, u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?).into()),
+        127 => {
+            let len = u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+            (10, usize::try_from(len).ok()?)
+        }
+        len => (2, usize::from(*len)),
+    };
+    let len = header_len + payload_len;
+    (bytes.len() >= len).then_some(len)
+}

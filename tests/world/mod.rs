@@ -1,0 +1,393 @@
+//! A made-up network and clock around the shipped engine.
+//!
+//! A [`Peer`] holds the other end of a scripted socket: how much the socket takes, how much a read or
+//! write moves at once, which error comes next. Readiness is announced by edges only, as epoll does,
+//! and time passes only when a test says so.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "test support, of which each test file uses a part"
+)]
+
+use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use fanfare::client::Stream;
+use fanfare::config::Config;
+use fanfare::engine::{Engine, Network};
+use fanfare::hub::ClientId;
+
+pub const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+/// Both ends of a connection.
+#[derive(Debug)]
+pub struct Socket {
+    /// Bytes on their way to the server, and how many a read gives at most.
+    inbound: VecDeque<u8>,
+    pub read_max: usize,
+    /// What the server wrote, how many bytes the socket still takes, and how many at once.
+    pub outbound: Vec<u8>,
+    pub room: usize,
+    pub write_max: usize,
+    /// Errors for the next calls.
+    pub read_errors: VecDeque<ErrorKind>,
+    pub write_errors: VecDeque<ErrorKind>,
+    pub peer_has_shut: bool,
+    pub server_has_shut: bool,
+    pub server_has_closed: bool,
+    pub writes: usize,
+    /// Edges not announced yet.
+    is_read_edge: bool,
+    is_write_edge: bool,
+    /// A write was refused, so that room is worth an edge.
+    is_write_blocked: bool,
+    id: Option<ClientId>,
+}
+
+/// The server's end.
+#[derive(Debug)]
+pub struct ScriptedStream(Rc<RefCell<Socket>>);
+
+impl Drop for ScriptedStream {
+    fn drop(&mut self) {
+        self.0.borrow_mut().server_has_closed = true;
+    }
+}
+
+impl Stream for ScriptedStream {
+    // A scripted read may be short although more has come.
+    const SHORT_READ_MEANS_EMPTY: bool = false;
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().server_has_shut = true;
+        Ok(())
+    }
+}
+
+impl Read for ScriptedStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut socket = self.0.borrow_mut();
+        if let Some(error) = socket.read_errors.pop_front() {
+            return Err(error.into());
+        }
+        if socket.inbound.is_empty() {
+            return if socket.peer_has_shut {
+                Ok(0)
+            } else {
+                Err(ErrorKind::WouldBlock.into())
+            };
+        }
+        let len = buffer.len().min(socket.inbound.len()).min(socket.read_max);
+        for (place, byte) in buffer.iter_mut().zip(socket.inbound.drain(..len)) {
+            *place = byte;
+        }
+        Ok(len)
+    }
+}
+
+impl Write for ScriptedStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut socket = self.0.borrow_mut();
+        assert!(!socket.server_has_shut, "nothing is written after the end");
+        socket.writes += 1;
+        if let Some(error) = socket.write_errors.pop_front() {
+            return Err(error.into());
+        }
+        let len = bytes.len().min(socket.room).min(socket.write_max);
+        if len == 0 {
+            socket.is_write_blocked = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        socket.room -= len;
+        socket.outbound.extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A peer's end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer(pub Rc<RefCell<Socket>>);
+
+impl Peer {
+    pub fn socket(&self) -> RefMut<'_, Socket> {
+        self.0.borrow_mut()
+    }
+
+    pub fn send(&self, bytes: &[u8]) {
+        let mut socket = self.socket();
+        socket.inbound.extend(bytes);
+        socket.is_read_edge = true;
+    }
+
+    pub fn say(&self, text: &str) {
+        self.send(&masked_frame(0x81, text.as_bytes()));
+    }
+
+    /// Ends the peer's side of the stream.
+    pub fn shut(&self) {
+        let mut socket = self.socket();
+        socket.peer_has_shut = true;
+        socket.is_read_edge = true;
+    }
+
+    pub fn reset(&self) {
+        let mut socket = self.socket();
+        socket.inbound.clear();
+        socket.read_errors.push_back(ErrorKind::ConnectionReset);
+        socket.is_read_edge = true;
+    }
+
+    /// How many bytes the socket takes from now on.
+    pub fn set_room(&self, room: usize) {
+        let mut socket = self.socket();
+        socket.room = room;
+        if room > 0 && socket.is_write_blocked {
+            socket.is_write_blocked = false;
+            socket.is_write_edge = true;
+        }
+    }
+
+    /// Room appears, and the kernel has not said so yet.
+    pub fn set_room_silently(&self, room: usize) {
+        self.socket().room = room;
+    }
+
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.socket().outbound)
+    }
+
+    /// The frames received since the last call; the answer to the upgrade is passed over.
+    pub fn take_frames(&self) -> Vec<(u8, Vec<u8>)> {
+        let bytes = self.take();
+        let frames = bytes.strip_prefix(b"HTTP/1.1 101").map_or(&bytes[..], |_| {
+            let end = find(&bytes, b"\r\n\r\n").expect("the answer has an end");
+            &bytes[end + 4..]
+        });
+        decode_frames(frames)
+    }
+
+    /// The lines of chat received since the last call, whatever frames they came in.
+    pub fn take_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (first, payload) in self.take_frames() {
+            if first == 0x81 {
+                let text = String::from_utf8(payload).expect("the server sends UTF-8");
+                lines.extend(text.split('\n').map(ToOwned::to_owned));
+            }
+        }
+        lines
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.socket().server_has_closed
+    }
+}
+
+/// The listener and the poll.
+#[derive(Debug, Default)]
+pub struct ScriptedNetwork {
+    pub backlog: VecDeque<Result<Peer, ErrorKind>>,
+    sockets: Vec<Rc<RefCell<Socket>>>,
+}
+
+impl Network for ScriptedNetwork {
+    type Stream = ScriptedStream;
+
+    fn accept(&mut self) -> io::Result<(ScriptedStream, SocketAddr)> {
+        match self.backlog.pop_front() {
+            Some(Ok(peer)) => Ok((ScriptedStream(peer.0), ([127, 0, 0, 1], 1).into())),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn register(&mut self, stream: &mut ScriptedStream, id: ClientId) -> io::Result<()> {
+        let mut socket = stream.0.borrow_mut();
+        assert_eq!(socket.id, None, "registered once");
+        socket.id = Some(id);
+        self.sockets.push(Rc::clone(&stream.0));
+        Ok(())
+    }
+}
+
+/// The engine in its made-up world.
+#[derive(Debug)]
+pub struct World {
+    pub engine: Engine<ScriptedStream>,
+    pub network: ScriptedNetwork,
+    pub now: Instant,
+}
+
+impl World {
+    pub fn new(config: Config) -> Self {
+        Self::with_limit(config, 1000)
+    }
+
+    pub fn with_limit(config: Config, client_limit: usize) -> Self {
+        config.check().expect("the test's settings make sense");
+        let now = Instant::now();
+        Self {
+            engine: Engine::new(config, client_limit, now),
+            network: ScriptedNetwork::default(),
+            now,
+        }
+    }
+
+    /// A connection that waits to be accepted.
+    pub fn connect(&mut self) -> Peer {
+        let peer = Peer(Rc::new(RefCell::new(Socket {
+            inbound: VecDeque::new(),
+            read_max: usize::MAX,
+            outbound: Vec::new(),
+            room: usize::MAX,
+            write_max: usize::MAX,
+            read_errors: VecDeque::new(),
+            write_errors: VecDeque::new(),
+            peer_has_shut: false,
+            server_has_shut: false,
+            server_has_closed: false,
+            writes: 0,
+            is_read_edge: false,
+            is_write_edge: false,
+            is_write_blocked: false,
+            id: None,
+        })));
+        self.network.backlog.push_back(Ok(peer.clone()));
+        self.engine.note_acceptable();
+        peer
+    }
+
+    /// A client in the room, whose handshake is over.
+    pub fn join(&mut self) -> Peer {
+        let peer = self.connect();
+        peer.send(UPGRADE);
+        self.settle();
+        assert!(peer.take().starts_with(b"HTTP/1.1 101 "));
+        peer
+    }
+
+    /// Announces the edges and takes one turn.
+    pub fn turn(&mut self) {
+        self.announce();
+        self.engine.turn(&mut self.network, self.now);
+    }
+
+    /// Takes turns until nothing is left to do now.
+    pub fn settle(&mut self) {
+        for _ in 0..1_000_000 {
+            self.turn();
+            let is_idle = self.engine.wait(self.now) != Some(Duration::ZERO);
+            if self.engine.is_shut_down() || (is_idle && !self.has_edges()) {
+                return;
+            }
+        }
+        panic!("the loop spins");
+    }
+
+    /// Lets time pass as the loop would: sleeping until something is due, and settling each time.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let sleep = self.engine.wait(self.now).unwrap_or(Duration::MAX);
+            match self.now.checked_add(sleep) {
+                Some(next) if next <= end => {
+                    self.now = next.max(self.now + Duration::from_millis(1))
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    fn announce(&mut self) {
+        self.network
+            .sockets
+            .retain(|socket| !socket.borrow().server_has_closed);
+        for socket in &self.network.sockets {
+            let mut socket = socket.borrow_mut();
+            let readable = std::mem::take(&mut socket.is_read_edge);
+            let writable = std::mem::take(&mut socket.is_write_edge);
+            if let Some(id) = socket.id
+                && (readable || writable)
+            {
+                self.engine
+                    .note_ready(id, readable, writable, socket.peer_has_shut);
+            }
+        }
+    }
+
+    fn has_edges(&self) -> bool {
+        self.network.sockets.iter().any(|socket| {
+            let socket = socket.borrow();
+            !socket.server_has_closed && (socket.is_read_edge || socket.is_write_edge)
+        })
+    }
+}
+
+/// A client's frame: first byte (FIN, RSV, opcode), masked payload.
+pub fn masked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    const KEY: [u8; 4] = [0xa1, 0x02, 0x93, 0x44];
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | len as u8),
+        len @ 126..65_536 => {
+            bytes.push(0xfe);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(0xff);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(KEY);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(KEY.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    bytes
+}
+
+/// A server's frames: first byte and payload. All of `bytes` must be whole frames.
+pub fn decode_frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let (len, start) = match bytes[1] {
+            126 => (u16::from_be_bytes([bytes[2], bytes[3]]) as usize, 4),
+            127 => {
+                let len: [u8; 8] = bytes[2..10].try_into().expect("eight bytes");
+                (u64::from_be_bytes(len) as usize, 10)
+            }
+            len => {
+                assert!(len < 126, "a server's frame is not masked");
+                (len as usize, 2)
+            }
+        };
+        frames.push((bytes[0], bytes[start..start + len].to_vec()));
+        bytes = &bytes[start + len..];
+    }
+    frames
+}
+
+pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
