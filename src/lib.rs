@@ -12,7 +12,7 @@
 //! config: a leaf that anyone may read.
 //! ```
 //!
-//! `server` is the only module that knows `mio` and the clock. Everything below it takes bytes and time
+//! `server` is the only module that knows the poll and the clock. Everything below it takes bytes and time
 //! as arguments, so tests, fuzz targets and benches drive the shipped code itself. The library exists
 //! for them; what it promises to others is the binary's behaviour.
 

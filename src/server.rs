@@ -224,7 +224,7 @@ impl Clock {
     const TURN_MAX: Duration = Duration::from_secs(2);
 
     fn start() -> Self {
-        let now = Instant::now();
+        let now = now();
         Self {
             last: now,
             time: now,
@@ -232,7 +232,7 @@ impl Clock {
     }
 
     fn read(&mut self) -> Instant {
-        let now = Instant::now();
+        let now = now();
         let passed = now.saturating_duration_since(self.last);
         self.last = now;
         if passed > SLEEP_MAX + Self::TURN_MAX {
@@ -245,4 +245,8 @@ impl Clock {
         }
         self.time
     }
+}
+
+fn now() -> Instant {
+    Instant::now()
 }

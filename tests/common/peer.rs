@@ -49,10 +49,11 @@ impl Peer {
         Self::over(TcpStream::connect(addr).expect("the server accepts"))
     }
 
-    /// Connects with a receive buffer so small that the server soon feels when nobody reads.
+    /// Connects with a receive buffer so small that the server soon feels when nobody reads, yet larger
+    /// than a segment of the loopback interface, which would make reading slow.
     pub(crate) fn connect_with_small_buffer(addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
-        socket.set_recv_buffer_size(16 * 1024).expect("a buffer");
+        socket.set_recv_buffer_size(128 * 1024).expect("a buffer");
         socket.connect(&addr.into()).expect("the server accepts");
         Self::over(socket.into())
     }
@@ -263,7 +264,9 @@ impl Peer {
 
     fn take(&mut self, len: usize) -> Vec<u8> {
         while self.received.len() - self.consumed < len {
-            let received = self.receive().expect("bytes, not a reset or a long silence");
+            let received = self
+                .receive()
+                .expect("bytes, not a reset or a long silence");
             let so_far = self.received.get(self.consumed..).unwrap_or_default();
             let so_far = String::from_utf8_lossy(so_far);
             assert!(received > 0, "the stream ended after {so_far:?}");
@@ -311,7 +314,10 @@ pub(crate) fn assert_one_plain_line(response: &Response) {
 fn whole_frame_len(bytes: Option<&[u8]>) -> Option<usize> {
     let bytes = bytes?;
     let (header_len, payload_len) = match bytes.get(1)? {
-        126 => (4, u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?).into()),
+        126 => (
+            4,
+            u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?).into(),
+        ),
         127 => {
             let len = u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
             (10, usize::try_from(len).ok()?)

@@ -1,0 +1,136 @@
+//! What is measured: every scenario with its sizes, in the order in which it runs.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::support::text::grouped;
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// They stay, and some of them talk.
+    Talk(Talk),
+    /// Nobody talks: `at_once` clients connect, upgrade and leave, again and again.
+    Visits { at_once: usize },
+}
+
+/// Who sends when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// One sender; the next `messages` leave together when everyone has received the last.
+    Rounds { messages: usize },
+    /// Each sender keeps `in_flight` messages under way; the next leaves when one of its own came back.
+    Windows { senders: usize, in_flight: usize },
+}
+
+/// One load on one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) scenario: &'static str,
+    pub(crate) load: Load,
+    pub(crate) clients: usize,
+    pub(crate) message_len: usize,
+}
+
+/// One client in so many does not read where laggards are present: 5 %.
+pub(crate) const LAGGARD_EVERY: usize = 20;
+
+pub(crate) const SCENARIOS: [&str; 6] = ["turn", "flood", "burst", LAGGARDS, "inbound", "connect"];
+
+/// All cases, in the order in which they run.
+pub(crate) const ALL: [Case; 22] = [
+    case("turn", rounds(1), 10, 64),
+    case("turn", rounds(1), 100, 64),
+    case("turn", rounds(1), 1_000, 64),
+    case("turn", rounds(1), 5_000, 64),
+    case("turn", rounds(1), 1_000, 16),
+    case("turn", rounds(1), 1_000, 512),
+    case("flood", windows(1, 1), 100, 64),
+    case("flood", windows(16, 1), 100, 64),
+    case("flood", windows(16, 4), 100, 64),
+    case("flood", windows(16, 16), 100, 64),
+    case("flood", windows(1, 1), 1_000, 64),
+    case("flood", windows(16, 1), 1_000, 64),
+    case("flood", windows(16, 4), 1_000, 64),
+    case("flood", windows(16, 16), 1_000, 64),
+    case("flood", windows(16, 16), 1_000, 16),
+    case("flood", windows(16, 16), 1_000, 512),
+    case("burst", rounds(200), 100, 64),
+    case("burst", rounds(200), 1_000, 64),
+    case(LAGGARDS, windows(16, 16), 1_000, 64),
+    case("inbound", windows(1, 1_024), 1, 64),
+    case("inbound", windows(1, 128), 1, 64),
+    case("connect", Load::Visits { at_once: 16 }, 0, 0),
+];
+
+const LAGGARDS: &str = "laggards";
+
+const fn case(scenario: &'static str, load: Load, clients: usize, message_len: usize) -> Case {
+    Case {
+        scenario,
+        load,
+        clients,
+        message_len,
+    }
+}
+
+const fn rounds(messages: usize) -> Load {
+    Load::Talk(Talk::Rounds { messages })
+}
+
+const fn windows(senders: usize, in_flight: usize) -> Load {
+    Load::Talk(Talk::Windows { senders, in_flight })
+}
+
+impl Case {
+    /// Whether it is measured twice, the second time with every twentieth client never reading.
+    pub(crate) fn has_laggards(&self) -> bool {
+        self.scenario == LAGGARDS
+    }
+
+    /// Whether it needs a room full of clients, so that `--clients` may say how many.
+    pub(crate) fn has_crowd(&self) -> bool {
+        self.clients > 1
+    }
+
+    /// The time to measure where others take `duration`: laggards need some to get stuck.
+    pub(crate) fn longer(&self, duration: Duration) -> Duration {
+        duration * if self.has_laggards() { 3 } else { 1 }
+    }
+
+    /// Messages under way at most.
+    pub(crate) fn in_flight(&self) -> usize {
+        match self.load {
+            Load::Talk(Talk::Rounds { messages }) => messages,
+            Load::Talk(Talk::Windows { senders, in_flight }) => senders * in_flight,
+            Load::Visits { .. } => 0,
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            scenario,
+            message_len,
+            ..
+        } = *self;
+        let clients = grouped(self.clients as u64);
+        write!(f, "{scenario}: ")?;
+        match self.load {
+            Load::Talk(Talk::Rounds { messages }) => {
+                write!(
+                    f,
+                    "{clients} clients, {message_len} B, {messages} at a time"
+                )
+            }
+            Load::Talk(Talk::Windows { senders, in_flight }) => {
+                write!(
+                    f,
+                    "{clients} clients, {message_len} B, {senders} x {in_flight} in flight"
+                )
+            }
+            Load::Visits { at_once } => write!(f, "{at_once} clients at once come and go"),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Fan-out over real sockets: the shipped server beside the floor (the least that epoll can do) and a peer (a chat on tokio), in
+//! one run and in turns, so that their ratios hold on a noisy machine.
+//!
+//! `cargo bench --bench fanout -- --help` tells how to pick a part of it.
+
+mod cases;
+mod crowd;
+mod plot;
+mod report;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod support;
+mod trial;
+mod visitors;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+
+use cases::{Case, SCENARIOS};
+use report::{Rounds, entry, print_table};
+use support::journal::{self, Journal};
+use support::machine::{self, Cores};
+use support::procfs::Bystanders;
+use support::server::{Kind, serve_if_child};
+use support::text::grouped;
+use trial::{Contestant, Outcome, Trial};
+
+/// The name of the journal.
+const BENCH: &str = "fanout";
+/// The contestants of a round take turns this often.
+const SLICES: u32 = 5;
+/// What `--quick` makes of every case: enough to prove that it runs, too little to measure.
+const QUICK_CLIENTS: usize = 50;
+const QUICK_DURATION: Duration = Duration::from_millis(40);
+
+/// Fan-out of fanfare beside the floor and a peer.
+#[derive(Parser)]
+#[command(name = "cargo bench --bench fanout --")]
+struct Arguments {
+    /// Run only this scenario; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SCENARIOS))]
+    scenario: Vec<String>,
+    /// Run only this server; may be repeated
+    #[arg(long, value_name = "NAME")]
+    server: Vec<Kind>,
+    /// Measure every server this many times in every case, taking turns
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Seconds of load in one measurement
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Use this many clients wherever there is more than one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
+    clients: Option<u16>,
+    /// Prove that everything runs, in a few seconds
+    #[arg(long)]
+    quick: bool,
+    /// Measure nothing: draw the last run into this directory as SVG
+    #[arg(long, value_name = "DIR")]
+    plot: Option<PathBuf>,
+    /// What cargo passes to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> io::Result<()> {
+    serve_if_child()?;
+    let arguments = Arguments::parse();
+    match &arguments.plot {
+        Some(dir) => plot::draw(&journal::read(BENCH)?, dir),
+        None => run(&arguments),
+    }
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let plan = Plan::new(arguments);
+    let machine = machine::describe();
+    writeln!(
+        out,
+        "{machine}; medians of {} rounds, {:?} each",
+        plan.rounds, plan.duration
+    )?;
+    if plan.cores.is_none() {
+        writeln!(
+            out,
+            "only one core: server and swarm share it, so the rates are not the server's own"
+        )?;
+    }
+    let mut journal = Journal::create(BENCH, &machine)?;
+    for case in cases(arguments, &mut out)? {
+        let mut all: Vec<_> = contestants(arguments, &case).map(Rounds::new).collect();
+        let mut bystanders = Vec::new();
+        for round in 0..plan.rounds {
+            let watch = Bystanders::watch()?;
+            for (rounds, outcome) in all
+                .iter_mut()
+                .zip(plan.round(&case, contestants(arguments, &case))?)
+            {
+                journal.write(&entry(&case, round, rounds.contestant, &outcome))?;
+                rounds.outcomes.push(outcome);
+            }
+            bystanders.push(watch.cores_used()?);
+        }
+        print_table(&mut out, &case, &all, bystanders)?;
+    }
+    Ok(())
+}
+
+/// How often and how long.
+struct Plan {
+    rounds: usize,
+    duration: Duration,
+    cores: Option<Cores>,
+}
+
+impl Plan {
+    fn new(arguments: &Arguments) -> Self {
+        let cores = Cores::pick();
+        match arguments.quick {
+            true => Self {
+                rounds: 1,
+                duration: QUICK_DURATION,
+                cores,
+            },
+            false => Self {
+                rounds: usize::from(arguments.rounds),
+                duration: Duration::from_secs(arguments.seconds),
+                cores,
+            },
+        }
+    }
+
+    /// Starts every contestant afresh and loads them in turns, in slices so short that a change of the machine's mood hits all; each gets to be first.
+    fn round(
+        &self,
+        case: &Case,
+        contestants: impl Iterator<Item = Contestant>,
+    ) -> io::Result<Vec<Outcome>> {
+        let slice = case.longer(self.duration) / SLICES;
+        let start = |contestant| Trial::start(contestant, case, slice, self.cores);
+        let mut trials = contestants.map(start).collect::<io::Result<Vec<_>>>()?;
+        for first in 0..SLICES as usize {
+            let first = first % trials.len();
+            let (late, early) = trials.split_at_mut(first);
+            for trial in early.iter_mut().chain(late) {
+                trial.load(slice)?;
+            }
+        }
+        trials.into_iter().map(Trial::finish).collect()
+    }
+}
+
+/// The cases that were asked for, with no more clients than this machine allows; equal ones only once.
+fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
+    let clients_max = machine::clients_max();
+    let mut cases: Vec<Case> = Vec::new();
+    for mut case in cases::ALL {
+        if !arguments.scenario.is_empty()
+            && !arguments.scenario.iter().any(|name| name == case.scenario)
+        {
+            continue;
+        }
+        if case.has_crowd() {
+            case.clients = arguments.clients.map_or(case.clients, usize::from);
+            if arguments.quick {
+                case.clients = case.clients.min(QUICK_CLIENTS);
+            }
+        }
+        if case.clients > clients_max {
+            writeln!(
+                out,
+                "{case}: only {} clients, more descriptors are not allowed",
+                grouped(clients_max as u64)
+            )?;
+            case.clients = clients_max;
+        }
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    }
+    Ok(cases)
+}
+
+/// Who takes part in `case`: the servers that were asked for, with laggards right after the same server without.
+fn contestants(arguments: &Arguments, case: &Case) -> impl Iterator<Item = Contestant> {
+    let kinds = Kind::ALL
+        .into_iter()
+        .filter(|kind| arguments.server.is_empty() || arguments.server.contains(kind));
+    kinds.flat_map(|kind| {
+        let laggards = [false, true]
+            .into_iter()
+            .take(1 + usize::from(case.has_laggards()));
+        laggards.map(move |laggards| Contestant { kind, laggards })
+    })
+}

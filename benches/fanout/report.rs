@@ -1,0 +1,200 @@
+//! What was measured, for people and for programs: a table a case, and a journal entry a measurement.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::cases::{Case, Load};
+use crate::support::server::Kind;
+use crate::support::text::{duration, grouped, whole};
+use crate::trial::{Contestant, Outcome};
+
+/// Cores that others may use before a table carries a warning.
+const BYSTANDERS_MAX: f64 = 0.05;
+
+/// The outcomes of one contestant, round by round.
+pub(crate) struct Rounds {
+    pub(crate) contestant: Contestant,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+impl Rounds {
+    pub(crate) fn new(contestant: Contestant) -> Self {
+        Self {
+            contestant,
+            outcomes: Vec::new(),
+        }
+    }
+
+    fn median(&self, measure: impl Fn(&Outcome) -> f64) -> f64 {
+        median(self.outcomes.iter().map(measure).collect())
+    }
+
+    /// The median of what `self` and `other` were to each other within each round, so that slow drifts of the machine cancel out.
+    fn median_ratio(&self, other: &Self, measure: impl Fn(&Outcome) -> f64) -> f64 {
+        let pairs = self.outcomes.iter().zip(&other.outcomes);
+        median(
+            pairs
+                .map(|(own, other)| measure(own) / measure(other))
+                .collect(),
+        )
+    }
+
+    fn total(&self, count: impl Fn(&Outcome) -> u64) -> u64 {
+        self.outcomes.iter().map(count).sum()
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match (values.len(), values.len() / 2) {
+        (0, _) => f64::NAN,
+        (len, middle) if len % 2 == 0 => f64::midpoint(values[middle - 1], values[middle]),
+        (_, middle) => values[middle],
+    }
+}
+
+/// Prints the medians of `all` and how they compare. `bystanders` is how many cores others used in each round.
+pub(crate) fn print_table(
+    out: &mut impl io::Write,
+    case: &Case,
+    all: &[Rounds],
+    bystanders: Vec<f64>,
+) -> io::Result<()> {
+    let unit = if matches!(case.load, Load::Visits { .. }) {
+        "visit"
+    } else {
+        "delivery"
+    };
+    writeln!(out, "\n{case}")?;
+    writeln!(
+        out,
+        "{:18} {:>12} {:>12} {:>6} {:>9} {:>9} {:>9} {:>6} {:>7}   {:>15} {:>15}",
+        "",
+        format!("{}/s", plural(unit)),
+        format!("CPU/{unit}"),
+        "user",
+        "p50",
+        "p99",
+        "p99.9",
+        "lost",
+        "dropped",
+        "floor: rate CPU",
+        "peer: rate CPU"
+    )?;
+    for rounds in all {
+        let Contestant { kind, laggards } = rounds.contestant;
+        let name = if laggards {
+            format!("{kind}, laggards")
+        } else {
+            kind.to_string()
+        };
+        writeln!(
+            out,
+            "  {name:16} {:>12} {:>12} {:>5.0}% {:>9} {:>9} {:>9} {:>6} {:>7}   {:>15} {:>15}",
+            grouped(whole(rounds.median(Outcome::deliveries_per_s))),
+            duration(rounds.median(Outcome::cpu_us_per_delivery)),
+            100.0 * rounds.median(|outcome| outcome.cpu.user_share()),
+            duration(rounds.median(|outcome| real(outcome.p50_us))),
+            duration(rounds.median(|outcome| real(outcome.p99_us))),
+            duration(rounds.median(|outcome| real(outcome.p999_us))),
+            rounds.total(|outcome| outcome.losses + outcome.damaged),
+            rounds.total(|outcome| outcome.disconnects),
+            beside(all, rounds, Kind::Floor),
+            beside(all, rounds, Kind::Peer),
+        )?;
+    }
+    let bystanders = median(bystanders);
+    if bystanders > BYSTANDERS_MAX {
+        writeln!(
+            out,
+            "  not quiet: other programs used {bystanders:.2} of a core"
+        )?;
+    }
+    print_laggards(out, all)
+}
+
+/// How much better than `kind` under the same load: deliveries per second, and deliveries per second of processor time.
+fn beside(all: &[Rounds], rounds: &Rounds, kind: Kind) -> String {
+    let reference = Contestant {
+        kind,
+        ..rounds.contestant
+    };
+    let Some(reference) = all.iter().find(|other| other.contestant == reference) else {
+        return String::new();
+    };
+    if kind == rounds.contestant.kind {
+        return "-".to_owned();
+    }
+    let rate = rounds.median_ratio(reference, Outcome::deliveries_per_s);
+    let thrift = reference.median_ratio(rounds, Outcome::cpu_us_per_delivery);
+    format!("{} {}", ratio(rate), ratio(thrift))
+}
+
+/// What the laggards did to the others, server by server.
+fn print_laggards(out: &mut impl io::Write, all: &[Rounds]) -> io::Result<()> {
+    for with in all.iter().filter(|rounds| rounds.contestant.laggards) {
+        let without = Contestant {
+            laggards: false,
+            ..with.contestant
+        };
+        let Some(without) = all.iter().find(|rounds| rounds.contestant == without) else {
+            continue;
+        };
+        writeln!(
+            out,
+            "  {}: with laggards {} of the messages/s, p99 x {:.2}; memory grows by {} KiB, without them by {} KiB",
+            with.contestant.kind,
+            ratio(with.median_ratio(without, Outcome::messages_per_s)),
+            with.median_ratio(without, |outcome| real(outcome.p99_us)),
+            grouped(whole(with.median(|outcome| real(outcome.growth / 1024)))),
+            grouped(whole(without.median(|outcome| real(outcome.growth / 1024)))),
+        )?;
+    }
+    Ok(())
+}
+
+/// Percent where it is close, a factor where it is not.
+fn ratio(value: f64) -> String {
+    if (0.2..2.0).contains(&value) {
+        format!("{:.1}%", 100.0 * value)
+    } else {
+        format!("x{value:.2}")
+    }
+}
+
+fn plural(unit: &str) -> String {
+    unit.strip_suffix('y')
+        .map_or_else(|| format!("{unit}s"), |stem| format!("{stem}ies"))
+}
+
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// One measurement, as the journal has it.
+pub(crate) fn entry(case: &Case, round: usize, contestant: Contestant, outcome: &Outcome) -> Value {
+    json!({
+        "scenario": case.scenario,
+        "clients": case.clients,
+        "message_len": case.message_len,
+        "in_flight": case.in_flight(),
+        "server": contestant.kind.name(),
+        "laggards": contestant.laggards,
+        "round": round,
+        "messages": outcome.messages,
+        "deliveries": outcome.deliveries,
+        "elapsed_s": outcome.elapsed.as_secs_f64(),
+        "deliveries_per_s": outcome.deliveries_per_s(),
+        "cpu_us_per_delivery": outcome.cpu_us_per_delivery(),
+        "user_share": outcome.cpu.user_share(),
+        "p50_us": outcome.p50_us,
+        "p99_us": outcome.p99_us,
+        "p999_us": outcome.p999_us,
+        "losses": outcome.losses,
+        "damaged": outcome.damaged,
+        "disconnects": outcome.disconnects,
+        "growth_bytes": outcome.growth,
+    })
+}

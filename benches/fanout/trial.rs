@@ -1,0 +1,144 @@
+//! One server under one load: a fresh process, its clients, and what the load cost it.
+
+use std::io;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::cases::{Case, Load};
+use crate::crowd::{Crowd, Run};
+use crate::support::machine::Cores;
+use crate::support::procfs::Cpu;
+use crate::support::server::{Kind, Server};
+use crate::visitors::Visitors;
+
+/// The largest message of the cases is the shipped default, and so is everything else: fanfare runs as it is shipped.
+const FANFARE_FLAGS: &[&str] = &[];
+
+/// A server, with or without laggards among its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contestant {
+    pub(crate) kind: Kind,
+    pub(crate) laggards: bool,
+}
+
+/// What a trial found. A delivery is one message at one client; in `connect` it is one visit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) messages: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) cpu: Cpu,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    pub(crate) p999_us: u64,
+    pub(crate) losses: u64,
+    pub(crate) damaged: u64,
+    pub(crate) disconnects: u64,
+    /// How far the load raised the server's resident memory at its peak.
+    pub(crate) growth: u64,
+}
+
+impl Outcome {
+    pub(crate) fn deliveries_per_s(&self) -> f64 {
+        self.deliveries as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+
+    pub(crate) fn messages_per_s(&self) -> f64 {
+        self.messages as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+
+    pub(crate) fn cpu_us_per_delivery(&self) -> f64 {
+        self.cpu.total.as_secs_f64() * 1e6 / self.deliveries.max(1) as f64
+    }
+}
+
+/// A running server with its clients. It waits, asleep, while others have their turn.
+pub(crate) struct Trial {
+    server: Server,
+    guests: Guests,
+    resident_before: u64,
+    so_far: Outcome,
+}
+
+enum Guests {
+    Crowd(Box<Crowd>),
+    Visitors(Visitors),
+}
+
+impl Guests {
+    fn run(&mut self, duration: Duration) -> io::Result<Run> {
+        match self {
+            Self::Crowd(crowd) => crowd.run(duration),
+            Self::Visitors(visitors) => visitors.run(duration),
+        }
+    }
+
+    fn latency_us(&mut self) -> &mut Histogram<u32> {
+        match self {
+            Self::Crowd(crowd) => &mut crowd.latency_us,
+            Self::Visitors(visitors) => &mut visitors.latency_us,
+        }
+    }
+}
+
+impl Trial {
+    /// Starts the server, connects the clients and loads it for `warm_up` without counting.
+    pub(crate) fn start(
+        contestant: Contestant,
+        case: &Case,
+        warm_up: Duration,
+        cores: Option<Cores>,
+    ) -> io::Result<Self> {
+        let server = Server::start(contestant.kind, cores, FANFARE_FLAGS)?;
+        let guests = match case.load {
+            Load::Talk(talk) => {
+                let crowd = Crowd::gather(&server, case, talk, contestant.laggards)?;
+                Guests::Crowd(Box::new(crowd))
+            }
+            Load::Visits { at_once } => Guests::Visitors(Visitors::new(server.addr, at_once)?),
+        };
+        let resident_before = server.resident()?;
+        let mut trial = Self {
+            server,
+            guests,
+            resident_before,
+            so_far: Outcome::default(),
+        };
+        trial.load(warm_up)?;
+        trial.so_far = Outcome::default();
+        trial.guests.latency_us().reset();
+        Ok(trial)
+    }
+
+    /// Loads the server for `duration` and until everything is delivered.
+    pub(crate) fn load(&mut self, duration: Duration) -> io::Result<()> {
+        let before = self.server.settled_cpu()?;
+        let run = self.guests.run(duration)?;
+        self.so_far.cpu += self.server.settled_cpu()? - before;
+        self.so_far.messages += run.messages;
+        self.so_far.deliveries += run.deliveries;
+        self.so_far.elapsed += run.elapsed;
+        Ok(())
+    }
+
+    /// Adds what only the end can tell, and ends the server.
+    pub(crate) fn finish(mut self) -> io::Result<Outcome> {
+        let mut outcome = self.so_far;
+        let latency_us = self.guests.latency_us();
+        outcome.p50_us = latency_us.value_at_quantile(0.5);
+        outcome.p99_us = latency_us.value_at_quantile(0.99);
+        outcome.p999_us = latency_us.value_at_quantile(0.999);
+        outcome.growth = self
+            .server
+            .resident_peak()?
+            .saturating_sub(self.resident_before);
+        if let Guests::Crowd(crowd) = &self.guests {
+            let tally = crowd.tally();
+            outcome.losses = crowd.losses();
+            outcome.damaged = tally.damaged;
+            outcome.disconnects = tally.disconnects;
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,160 @@
+//! What clients cost that say nothing: memory and processor time of the shipped server with many connected,
+//! beside the floor (the least that epoll can do) and a peer (a chat on tokio).
+//!
+//! `cargo bench --bench idle -- --help` tells how to pick a part of it.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod support;
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use serde_json::json;
+
+use support::journal::Journal;
+use support::machine::{self, Cores};
+use support::server::{Kind, Server, serve_if_child};
+use support::swarm::Swarm;
+use support::text::{duration, grouped};
+
+/// No ping falls into the measurement: this is the cost between pings.
+const FANFARE_FLAGS: &[&str] = &["--pong-wait", "2h", "--ping-period", "1h"];
+/// What `--quick` makes of it: enough to prove that it runs, too little to measure.
+const QUICK_CLIENTS: [usize; 2] = [50, 150];
+const QUICK_WINDOW: Duration = Duration::from_millis(100);
+const MESSAGE_LEN: usize = 64;
+
+/// Memory and processor time of idle clients.
+#[derive(Parser)]
+#[command(name = "cargo bench --bench idle --")]
+struct Arguments {
+    /// Run only this server; may be repeated
+    #[arg(long, value_name = "NAME")]
+    server: Vec<Kind>,
+    /// The larger number of clients; a tenth of it is the smaller one
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(10..))]
+    clients: u16,
+    /// Seconds for which the processor time is watched
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Prove that everything runs, in a second
+    #[arg(long)]
+    quick: bool,
+    /// What cargo passes to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How many idle clients, and for how long.
+struct Plan {
+    few: usize,
+    many: usize,
+    window: Duration,
+    cores: Option<Cores>,
+}
+
+/// What a number of idle clients cost.
+struct Cost {
+    resident: u64,
+    cpu_us_per_s: f64,
+}
+
+fn main() -> io::Result<()> {
+    serve_if_child()?;
+    let arguments = Arguments::parse();
+    let mut out = io::stdout().lock();
+    let plan = Plan::new(&arguments, &mut out)?;
+    let machine = machine::describe();
+    let mut journal = Journal::create("idle", &machine)?;
+    writeln!(out, "{machine}; {:?} of watching each\n", plan.window)?;
+    let [few, many] = [plan.few, plan.many].map(|clients| grouped(clients as u64));
+    writeln!(
+        out,
+        "{:8} {:>15} {:>18} {:>18} {:>18} {:>18}",
+        "",
+        "bytes a client",
+        format!("resident, {few}"),
+        format!("resident, {many}"),
+        format!("CPU/s, {few}"),
+        format!("CPU/s, {many}"),
+    )?;
+    for kind in Kind::ALL {
+        if !arguments.server.is_empty() && !arguments.server.contains(&kind) {
+            continue;
+        }
+        let (few, many) = plan.measure(kind)?;
+        let growth = many.resident as f64 - few.resident as f64;
+        let bytes_per_client = growth / (plan.many - plan.few) as f64;
+        writeln!(
+            out,
+            "{kind:8} {bytes_per_client:>15.0} {:>14} KiB {:>14} KiB {:>18} {:>18}",
+            grouped(few.resident / 1024),
+            grouped(many.resident / 1024),
+            duration(few.cpu_us_per_s),
+            duration(many.cpu_us_per_s),
+        )?;
+        journal.write(&json!({
+            "server": kind.name(),
+            "clients": [plan.few, plan.many],
+            "resident_bytes": [few.resident, many.resident],
+            "bytes_per_client": bytes_per_client,
+            "cpu_us_per_s": [few.cpu_us_per_s, many.cpu_us_per_s],
+        }))?;
+    }
+    Ok(())
+}
+
+impl Plan {
+    fn new(arguments: &Arguments, out: &mut impl Write) -> io::Result<Self> {
+        let cores = Cores::pick();
+        if arguments.quick {
+            let [few, many] = QUICK_CLIENTS;
+            return Ok(Self {
+                few,
+                many,
+                window: QUICK_WINDOW,
+                cores,
+            });
+        }
+        let wanted = usize::from(arguments.clients);
+        let many = wanted.min(machine::clients_max());
+        if many < wanted {
+            writeln!(
+                out,
+                "only {} clients, more descriptors are not allowed",
+                grouped(many as u64)
+            )?;
+        }
+        let window = Duration::from_secs(arguments.seconds);
+        Ok(Self {
+            few: many / 10,
+            many,
+            window,
+            cores,
+        })
+    }
+
+    /// The cost of few clients, then of many, at one and the same server.
+    fn measure(&self, kind: Kind) -> io::Result<(Cost, Cost)> {
+        let server = Server::start(kind, self.cores, FANFARE_FLAGS)?;
+        let mut swarm = Swarm::connect(server.addr, self.few, MESSAGE_LEN)?;
+        let few = self.watch(&server)?;
+        swarm.grow(server.addr, self.many)?;
+        let many = self.watch(&server)?;
+        Ok((few, many))
+    }
+
+    fn watch(&self, server: &Server) -> io::Result<Cost> {
+        let before = server.settled_cpu()?;
+        let start = Instant::now();
+        thread::sleep(self.window);
+        let used = server.cpu()? - before;
+        Ok(Cost {
+            resident: server.resident()?,
+            cpu_us_per_s: used.total.as_secs_f64() * 1e6 / start.elapsed().as_secs_f64(),
+        })
+    }
+}

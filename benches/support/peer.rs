@@ -1,0 +1,108 @@
+//! The peer: the chat as one would write it on tokio and tokio-tungstenite with fan-out in mind. One thread; a hub that joins
+//! what was said since it last ran and hands the same bytes to every client's task; each task gathers what waits and flushes once.
+
+use std::io;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, mpsc};
+use tokio_tungstenite::accept_async_with_config;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::server::announce;
+
+/// Messages that may wait for the hub; as many are joined at most.
+const SAID_MAX: usize = 1024;
+/// Batches that a client may lag behind before it is dropped.
+const TOLD_MAX: usize = 256;
+/// Allocated for every connection at once, so small: a client here says little.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Serves on a port of its own choice until it is killed.
+pub(crate) fn run() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(serve())
+}
+
+async fn serve() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    announce(listener.local_addr()?)?;
+    let (say, said) = mpsc::channel(SAID_MAX);
+    let (tell, _) = broadcast::channel(TOLD_MAX);
+    tokio::spawn(hub(said, tell.clone()));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(client(stream, say.clone(), tell.clone()));
+    }
+}
+
+async fn hub(mut said: mpsc::Receiver<Utf8Bytes>, tell: broadcast::Sender<Utf8Bytes>) {
+    let mut turn = Vec::with_capacity(SAID_MAX);
+    while said.recv_many(&mut turn, SAID_MAX).await > 0 {
+        let batch = match turn.as_slice() {
+            [only] => only.clone(),
+            many => join(many),
+        };
+        turn.clear();
+        // Nobody listens when the last client has just left.
+        let _ = tell.send(batch);
+    }
+}
+
+fn join(messages: &[Utf8Bytes]) -> Utf8Bytes {
+    let len = messages.iter().map(|message| message.len() + 1).sum();
+    let mut batch = String::with_capacity(len);
+    for message in messages {
+        batch.push_str(message);
+        batch.push('\n');
+    }
+    batch.pop();
+    batch.into()
+}
+
+/// Ends when the connection does, or when the client lags too far behind.
+async fn client(
+    stream: TcpStream,
+    say: mpsc::Sender<Utf8Bytes>,
+    tell: broadcast::Sender<Utf8Bytes>,
+) {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    let Ok(mut socket) = accept_async_with_config(stream, Some(config)).await else {
+        return;
+    };
+    let mut told = tell.subscribe();
+    drop(tell);
+    loop {
+        tokio::select! {
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    if say.send(text).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+            batch = told.recv() => {
+                let mut next = batch.map_err(|error| match error {
+                    RecvError::Closed => TryRecvError::Closed,
+                    RecvError::Lagged(missed) => TryRecvError::Lagged(missed),
+                });
+                while let Ok(text) = next {
+                    if socket.feed(Message::Text(text)).await.is_err() {
+                        return;
+                    }
+                    next = told.try_recv();
+                }
+                if next != Err(TryRecvError::Empty) || socket.flush().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

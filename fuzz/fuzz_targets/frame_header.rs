@@ -1,0 +1,47 @@
+//! Any bytes as a frame header: what decodes encodes back, follows RFC 6455 §5.2, and agrees with
+//! tungstenite's parser wherever both have an opinion.
+#![no_main]
+
+use std::io::Cursor;
+
+use fanfare::ws::frame::{Header, ServerHeader};
+use libfuzzer_sys::fuzz_target;
+use tungstenite::protocol::frame::FrameHeader;
+
+fuzz_target!(|input: &[u8]| {
+    let mut cursor = Cursor::new(input);
+    let theirs = FrameHeader::parse(&mut cursor);
+    match Header::decode(input) {
+        Ok(Some((header, header_len))) => {
+            let (decoded, _) = input.split_at(header_len);
+            assert_eq!(input[0] & 0x70, 0, "reserved bits");
+            assert!(header.payload_len >> 63 == 0, "63 bits");
+            if header.opcode.is_control() {
+                assert!(
+                    header.fin && header.payload_len <= 125,
+                    "control frames are short and whole"
+                );
+            }
+            // The same header, as a server would send it, but for the mask and a missing FIN.
+            let len = usize::try_from(header.payload_len).expect("a 64-bit machine");
+            let mut encoded = ServerHeader::encode(header.opcode, len).as_bytes().to_vec();
+            encoded[0] ^= u8::from(!header.fin) << 7;
+            encoded[1] |= 0x80;
+            encoded.extend(header.key);
+            assert_eq!(encoded, decoded, "the shortest form is the only one");
+
+            let (theirs, their_len) = theirs.expect("no error").expect("a whole header");
+            assert_eq!(their_len, header.payload_len);
+            assert_eq!(theirs.mask, Some(header.key));
+            assert_eq!(theirs.is_final, header.fin);
+            assert_eq!(cursor.position(), header_len as u64);
+        }
+        // Whoever needs more bytes than we do has not seen an error either.
+        Ok(None) => assert!(matches!(theirs, Ok(None))),
+        // An error stays one whatever follows.
+        Err(error) => {
+            let longer = [input, &[0; 14]].concat();
+            assert_eq!(Header::decode(&longer), Err(error));
+        }
+    }
+});
