@@ -40,7 +40,12 @@ pub enum LogFormat {
 
 /// A WebSocket chat and broadcast server: what one says, everybody hears.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "fanfare", version, next_line_help = false)]
+#[command(
+    name = "fanfare",
+    version,
+    after_help = "Each setting can also come from the environment: FANFARE_ and the flag's name, such as \
+                  FANFARE_MAX_CLIENTS. Flags win."
+)]
 pub struct Config {
     /// Where to listen: HOST:PORT, or :PORT for all interfaces, IPv6 and IPv4; port 0 picks a free one
     #[arg(
@@ -217,6 +222,16 @@ impl Config {
     /// # Errors
     /// A line that says which settings contradict each other.
     pub fn check(&self) -> Result<(), String> {
+        let port = self
+            .addr
+            .rsplit_once(':')
+            .map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) {
+            return Err(format!(
+                "--addr {:?} has no port; write it HOST:PORT, or :PORT for all interfaces",
+                self.addr
+            ));
+        }
         if self.ping_period() >= self.pong_wait {
             return Err(format!(
                 "--ping-period ({}) must be below --pong-wait ({}), or every client is lost",

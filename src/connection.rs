@@ -130,7 +130,7 @@ impl Connection {
 
     /// Refuses to speak, before or instead of understanding a request.
     pub fn refuse(&mut self, refusal: Refusal) -> Farewell {
-        self.end(End::Refused(refusal.status), http::refuse(refusal))
+        self.end(End::Refused(refusal.status), http::refuse(refusal, false))
     }
 
     /// Ends the wait for a request: with an answer, unless the peer just keeps a connection it has used.
@@ -188,7 +188,10 @@ impl Connection {
         let mut storage = http::header_storage();
         let request = match Request::parse(head, &mut storage) {
             Ok(request) => request,
-            Err(refusal) => return Event::Ended(self.refuse(refusal)),
+            Err(refusal) => {
+                let answer = http::refuse(refusal, head.starts_with(b"HEAD "));
+                return Event::Ended(self.end(End::Refused(refusal.status), answer));
+            }
         };
         let is_echo = request.path == "/echo" && config.echo;
         if request.method == "GET" && (is_echo || request.path == "/ws") {

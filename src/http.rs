@@ -400,7 +400,7 @@ impl Response {
 }
 
 /// The whole answer to a request that was refused. The connection ends with it.
-pub fn refuse(refusal: Refusal) -> Vec<u8> {
+pub fn refuse(refusal: Refusal, is_head: bool) -> Vec<u8> {
     let mut response = Response::new(refusal.status).keep_alive(false);
     match refusal.status {
         // RFC 6455 §4.4, RFC 9110 §15.5.22.
@@ -412,7 +412,7 @@ pub fn refuse(refusal: Refusal) -> Vec<u8> {
         Status::ServiceUnavailable => response = response.header("Retry-After", "5"),
         _ => {}
     }
-    response.finish_with_line(refusal.why, false)
+    response.finish_with_line(refusal.why, is_head)
 }
 
 #[cfg(test)]
