@@ -386,6 +386,16 @@ fn a_page_an_upgrade_and_frames_may_come_in_one_segment() {
 }
 
 #[test]
+fn a_frame_longer_than_any_head_may_stand_behind_the_upgrade() {
+    let server = Server::start(&["--echo", "--max-message", "1MiB"]);
+    let mut peer = server.connect();
+    let long = "x".repeat(1024 * 1024);
+    peer.send([upgrade("/echo").as_bytes(), &text(&long)].concat());
+    peer.expect_upgrade();
+    peer.expect_frame(TEXT, long.as_bytes());
+}
+
+#[test]
 fn a_frame_cut_in_two_by_the_upgrades_segment_is_put_together() {
     let server = Server::start(&["--echo"]);
     let frame = text("hello");

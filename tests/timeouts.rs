@@ -227,6 +227,26 @@ fn a_message_that_is_begun_and_not_finished_ends_its_sender() {
     peer.expect_end();
 }
 
+#[test]
+fn a_peer_that_finishes_each_message_is_kept_although_the_next_one_is_always_begun() {
+    let server = Server::start(&["--pong-wait", "1s", "--ping-period", "200ms", "--echo"]);
+    let mut peer = server.echo();
+    let message = text("hello");
+    let (head, tail) = message.split_at(8);
+    peer.send(head);
+    for _ in 0..60 {
+        // Nothing but the end of a message ever brings an answer.
+        peer.send([tail, &frame(PONG, b""), head].concat());
+        let mut answer = peer.frame();
+        while answer.first == PING {
+            answer = peer.frame();
+        }
+        assert_eq!((answer.first, &answer.payload[..]), (TEXT, &b"hello"[..]));
+        // Several times the wait for one message in all.
+        pause(50);
+    }
+}
+
 // Those who do not read.
 
 #[test]
