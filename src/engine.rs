@@ -217,8 +217,9 @@ impl<S: Stream> Engine<S> {
         if is_over_limit {
             self.refuse(id);
         }
+        // It is read from in this very turn, and only then listed under its first deadline: most
+        // peers have sent their request by then, and are spared one.
         self.list(id);
-        self.arm(id);
     }
 
     fn refuse(&mut self, id: ClientId) {
@@ -261,6 +262,7 @@ impl<S: Stream> Engine<S> {
         }
         self.buffer = buffer;
         self.list(id);
+        self.arm(id);
     }
 
     /// Bytes to events, events to the hub.
@@ -281,10 +283,7 @@ impl<S: Stream> Engine<S> {
                 Some(Event::Opened) => self.open(id),
                 Some(Event::Joined) => self.join(id),
                 Some(Event::Ended(farewell)) => self.end(id, farewell),
-                None => {
-                    client.watch_message(self.now, &self.config);
-                    return self.arm(id);
-                }
+                None => return client.watch_message(self.now, &self.config),
             }
         }
     }

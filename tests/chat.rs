@@ -261,11 +261,12 @@ fn somebody_with_an_open_page_and_no_websocket_is_not_in_the_room() {
 }
 
 #[test]
-fn last_words_are_heard_by_those_who_stay() {
+fn last_words_are_heard_by_all_the_leaver_included() {
     let server = Server::start(&[]);
     let (mut leaver, mut other) = (server.join(), server.join());
     leaver.send([text("goodbye"), close(1000, b"")].concat());
-    assert_hear(&mut [&mut other], "goodbye");
+    assert_hear(&mut [&mut other, &mut leaver], "goodbye");
+    leaver.expect_close(1000);
 }
 
 #[test]
@@ -273,7 +274,8 @@ fn the_last_words_of_a_peer_that_breaks_a_rule_are_heard_as_well() {
     let server = Server::start(&[]);
     let (mut breaker, mut other) = (server.join(), server.join());
     breaker.send([text("watch this"), frame(0x40, b"")].concat());
-    assert_hear(&mut [&mut other], "watch this");
+    assert_hear(&mut [&mut other, &mut breaker], "watch this");
+    breaker.expect_close(1002);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) struct Crowd {
     /// Messages since the crowd came together.
     sent: u64,
     last_arrival: Instant,
-    /// Of every line that an observer heard, counted from when it should have been sent.
+    /// Of every line that an observer heard in the last run, counted from when it should have been sent.
     pub(crate) latency_us: Histogram<u32>,
 }
 
@@ -87,6 +87,7 @@ impl Crowd {
     pub(crate) fn run(&mut self, duration: Duration) -> io::Result<Run> {
         let sent_before = self.sent;
         let lines_before = self.swarm.tally().lines;
+        self.latency_us.reset();
         let start = Instant::now();
         self.last_arrival = start;
         match self.talk {

@@ -32,7 +32,7 @@ use trial::{Contestant, Outcome, Trial};
 /// The name of the journal.
 const BENCH: &str = "fanout";
 /// The contestants of a round take turns this often.
-const SLICES: u32 = 5;
+const SLICES: u32 = 3;
 /// What `--quick` makes of every case: enough to prove that it runs, too little to measure.
 const QUICK_CLIENTS: usize = 50;
 const QUICK_DURATION: Duration = Duration::from_millis(40);
@@ -93,18 +93,17 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     }
     let mut journal = Journal::create(BENCH, &machine)?;
     for case in cases(arguments, &mut out)? {
-        let mut all: Vec<_> = contestants(arguments, &case).map(Rounds::new).collect();
+        let contestants = contestants(arguments, &case);
+        let mut all: Vec<_> = contestants.iter().copied().map(Rounds::new).collect();
         let mut bystanders = Vec::new();
         for round in 0..plan.rounds {
             let watch = Bystanders::watch()?;
-            for (rounds, outcome) in all
-                .iter_mut()
-                .zip(plan.round(&case, contestants(arguments, &case))?)
-            {
+            let outcomes = plan.round(&case, &contestants)?;
+            bystanders.push(watch.cores_used()?);
+            for (rounds, outcome) in all.iter_mut().zip(outcomes) {
                 journal.write(&entry(&case, round, rounds.contestant, &outcome))?;
                 rounds.outcomes.push(outcome);
             }
-            bystanders.push(watch.cores_used()?);
         }
         print_table(&mut out, &case, &all, bystanders)?;
     }
@@ -135,15 +134,15 @@ impl Plan {
         }
     }
 
-    /// Starts every contestant afresh and loads them in turns, in slices so short that a change of the machine's mood hits all; each gets to be first.
-    fn round(
-        &self,
-        case: &Case,
-        contestants: impl Iterator<Item = Contestant>,
-    ) -> io::Result<Vec<Outcome>> {
+    /// Starts every contestant afresh and loads them in turns, in slices so short that a change
+    /// of the machine's mood hits all of them. Each gets to be first.
+    fn round(&self, case: &Case, contestants: &[Contestant]) -> io::Result<Vec<Outcome>> {
         let slice = case.longer(self.duration) / SLICES;
-        let start = |contestant| Trial::start(contestant, case, slice, self.cores);
-        let mut trials = contestants.map(start).collect::<io::Result<Vec<_>>>()?;
+        let start = |contestant: &Contestant| Trial::start(*contestant, case, slice, self.cores);
+        let mut trials = contestants
+            .iter()
+            .map(start)
+            .collect::<io::Result<Vec<_>>>()?;
         for first in 0..SLICES as usize {
             let first = first % trials.len();
             let (late, early) = trials.split_at_mut(first);
@@ -155,9 +154,9 @@ impl Plan {
     }
 }
 
-/// The cases that were asked for, with no more clients than this machine allows; equal ones only once.
+/// The cases that were asked for, with no more clients than the descriptor limit allows
+/// for all contestants together; equal ones only once.
 fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
-    let clients_max = machine::clients_max();
     let mut cases: Vec<Case> = Vec::new();
     for mut case in cases::ALL {
         if !arguments.scenario.is_empty()
@@ -171,6 +170,7 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
                 case.clients = case.clients.min(QUICK_CLIENTS);
             }
         }
+        let clients_max = machine::descriptors_max() / contestants(arguments, &case).len();
         if case.clients > clients_max {
             writeln!(
                 out,
@@ -187,14 +187,18 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
 }
 
 /// Who takes part in `case`: the servers that were asked for, with laggards right after the same server without.
-fn contestants(arguments: &Arguments, case: &Case) -> impl Iterator<Item = Contestant> {
-    let kinds = Kind::ALL
-        .into_iter()
-        .filter(|kind| arguments.server.is_empty() || arguments.server.contains(kind));
-    kinds.flat_map(|kind| {
-        let laggards = [false, true]
-            .into_iter()
-            .take(1 + usize::from(case.has_laggards()));
-        laggards.map(move |laggards| Contestant { kind, laggards })
-    })
+fn contestants(arguments: &Arguments, case: &Case) -> Vec<Contestant> {
+    let wanted = |kind: &Kind| arguments.server.is_empty() || arguments.server.contains(kind);
+    let variants: &[bool] = if case.has_laggards() {
+        &[false, true]
+    } else {
+        &[false]
+    };
+    let of = |kind| {
+        variants.iter().map(move |laggards| Contestant {
+            kind,
+            laggards: *laggards,
+        })
+    };
+    Kind::ALL.into_iter().filter(wanted).flat_map(of).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::cases::{Case, Load};
-use crate::crowd::{Crowd, Run};
+use crate::crowd::{Crowd, Run, latencies};
 use crate::support::machine::Cores;
 use crate::support::procfs::Cpu;
 use crate::support::server::{Kind, Server};
@@ -14,6 +14,9 @@ use crate::visitors::Visitors;
 
 /// The largest message of the cases is the shipped default, and so is everything else: fanfare runs as it is shipped.
 const FANFARE_FLAGS: &[&str] = &[];
+
+/// The part of a turn that goes before it as a lead-in.
+const LEAD_IN: u32 = 10;
 
 /// A server, with or without laggards among its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,7 @@ pub(crate) struct Trial {
     guests: Guests,
     resident_before: u64,
     so_far: Outcome,
+    latency_us: Histogram<u32>,
 }
 
 enum Guests {
@@ -74,10 +78,11 @@ impl Guests {
         }
     }
 
-    fn latency_us(&mut self) -> &mut Histogram<u32> {
+    /// Of the last run.
+    fn latency_us(&self) -> &Histogram<u32> {
         match self {
-            Self::Crowd(crowd) => &mut crowd.latency_us,
-            Self::Visitors(visitors) => &mut visitors.latency_us,
+            Self::Crowd(crowd) => &crowd.latency_us,
+            Self::Visitors(visitors) => &visitors.latency_us,
         }
     }
 }
@@ -104,31 +109,32 @@ impl Trial {
             guests,
             resident_before,
             so_far: Outcome::default(),
+            latency_us: latencies()?,
         };
-        trial.load(warm_up)?;
-        trial.so_far = Outcome::default();
-        trial.guests.latency_us().reset();
+        trial.guests.run(warm_up)?;
         Ok(trial)
     }
 
-    /// Loads the server for `duration` and until everything is delivered.
+    /// Loads the server for `duration` and until everything is delivered, after a lead-in that does not count:
+    /// while it slept, others had the caches.
     pub(crate) fn load(&mut self, duration: Duration) -> io::Result<()> {
+        self.guests.run(duration / LEAD_IN)?;
         let before = self.server.settled_cpu()?;
         let run = self.guests.run(duration)?;
         self.so_far.cpu += self.server.settled_cpu()? - before;
         self.so_far.messages += run.messages;
         self.so_far.deliveries += run.deliveries;
         self.so_far.elapsed += run.elapsed;
+        self.latency_us += self.guests.latency_us();
         Ok(())
     }
 
     /// Adds what only the end can tell, and ends the server.
-    pub(crate) fn finish(mut self) -> io::Result<Outcome> {
+    pub(crate) fn finish(self) -> io::Result<Outcome> {
         let mut outcome = self.so_far;
-        let latency_us = self.guests.latency_us();
-        outcome.p50_us = latency_us.value_at_quantile(0.5);
-        outcome.p99_us = latency_us.value_at_quantile(0.99);
-        outcome.p999_us = latency_us.value_at_quantile(0.999);
+        outcome.p50_us = self.latency_us.value_at_quantile(0.5);
+        outcome.p99_us = self.latency_us.value_at_quantile(0.99);
+        outcome.p999_us = self.latency_us.value_at_quantile(0.999);
         outcome.growth = self
             .server
             .resident_peak()?

@@ -16,7 +16,7 @@ pub(crate) struct Visitors {
     addr: SocketAddr,
     at_once: usize,
     visits_left: u64,
-    /// From connecting to the `101`.
+    /// From connecting to the `101`, in the last run.
     pub(crate) latency_us: Histogram<u32>,
 }
 
@@ -32,6 +32,7 @@ impl Visitors {
 
     /// Comes and goes for `duration`, or until the ports are used up. A visit counts as a delivery.
     pub(crate) fn run(&mut self, duration: Duration) -> io::Result<Run> {
+        self.latency_us.reset();
         let start = Instant::now();
         let visits_before = self.visits_left;
         while self.visits_left >= self.at_once as u64 && start.elapsed() < duration {

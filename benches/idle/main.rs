@@ -120,7 +120,7 @@ impl Plan {
             });
         }
         let wanted = usize::from(arguments.clients);
-        let many = wanted.min(machine::clients_max());
+        let many = wanted.min(machine::descriptors_max());
         if many < wanted {
             writeln!(
                 out,

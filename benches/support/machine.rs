@@ -48,8 +48,8 @@ fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &only)?)
 }
 
-/// How many clients the descriptor limit allows; the servers inherit the same limit.
-pub(crate) fn clients_max() -> usize {
+/// How many sockets for clients the descriptor limit allows to a process; the servers inherit the same limit.
+pub(crate) fn descriptors_max() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(limit)
         .unwrap_or(usize::MAX)
