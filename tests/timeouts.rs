@@ -229,12 +229,12 @@ fn a_message_that_is_begun_and_not_finished_ends_its_sender() {
 
 #[test]
 fn a_peer_that_finishes_each_message_is_kept_although_the_next_one_is_always_begun() {
-    let server = Server::start(&["--pong-wait", "1s", "--ping-period", "200ms", "--echo"]);
+    let server = Server::start(&["--pong-wait", "2s", "--ping-period", "200ms", "--echo"]);
     let mut peer = server.echo();
     let message = text("hello");
     let (head, tail) = message.split_at(8);
     peer.send(head);
-    for _ in 0..60 {
+    for _ in 0..80 {
         // Nothing but the end of a message ever brings an answer.
         peer.send([tail, &frame(PONG, b""), head].concat());
         let mut answer = peer.frame();
@@ -292,7 +292,7 @@ fn answers_that_are_not_read_end_the_connection_after_the_write_wait() {
 #[test]
 fn a_slow_reader_that_goes_on_taking_is_kept_beyond_the_write_wait() {
     const COUNT: usize = 200;
-    let server = Server::start(&["--write-wait", "1s", "--max-message", "256KiB"]);
+    let server = Server::start(&["--write-wait", "2s", "--max-message", "256KiB"]);
     let mut slow = server.join_with_small_buffer();
     let mut speaker = server.join();
     let speaking = thread::spawn(move || say_much(&mut speaker, COUNT));

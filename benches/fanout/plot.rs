@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::report::median;
 use crate::support::server::Kind;
+use crate::support::text::grouped;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 430.0;
@@ -91,7 +92,7 @@ fn rate(journal: &[Value]) -> Chart {
         file: "deliveries-per-second.svg",
         title: format!(
             "64-byte messages delivered a second, {} clients",
-            clients.unwrap_or_default()
+            grouped(clients.unwrap_or_default())
         ),
         x_label: "messages in flight",
         y_label: "deliveries a second (more is better)",
