@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 
 use crate::config::Config;
-use crate::http::{self, HeadReader, Refusal, Request, Response, Status};
+use crate::http::{self, HeadReader, Request, Response};
 use crate::metrics::End;
 use crate::outbox::Outbox;
 use crate::page::Asset;
+use crate::status::{Refusal, Status};
 use crate::ws::close::{CloseCode, ProtocolError};
 use crate::ws::frame::{self, Opcode, ServerHeader};
 use crate::ws::handshake;
@@ -130,7 +131,7 @@ impl Connection {
 
     /// Refuses to speak, before or instead of understanding a request.
     pub fn refuse(&mut self, refusal: Refusal) -> Farewell {
-        self.end(End::Refused(refusal.status), http::refuse(refusal, false))
+        self.end(End::Refused(refusal), http::refuse(refusal, false))
     }
 
     /// Ends the wait for a request: with an answer, unless the peer just keeps a connection it has used.
@@ -138,10 +139,7 @@ impl Connection {
         if self.is_between_requests() {
             return self.end(End::Idle, Vec::new());
         }
-        self.refuse(Refusal {
-            status: Status::RequestTimeout,
-            why: "no whole request came in time",
-        })
+        self.refuse(Refusal::Late)
     }
 
     /// Whether the peer still speaks HTTP.
@@ -190,7 +188,7 @@ impl Connection {
             Ok(request) => request,
             Err(refusal) => {
                 let answer = http::refuse(refusal, head.starts_with(b"HEAD "));
-                return Event::Ended(self.end(End::Refused(refusal.status), answer));
+                return Event::Ended(self.end(End::Refused(refusal), answer));
             }
         };
         let is_echo = request.path == "/echo" && config.echo;

@@ -18,9 +18,9 @@ use crate::client::{Client, Due, Fill, Stream};
 use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, Config, READ_LEN, REFUSED_CLIENTS_MAX};
 use crate::connection::{Event, Farewell};
 use crate::deadlines::{Deadlines, Tick};
-use crate::http::{Refusal, Status};
 use crate::hub::{ClientId, Hub};
 use crate::metrics::{End, Metrics};
+use crate::status::Refusal;
 use crate::ws::close::CloseCode;
 
 /// Where clients come from.
@@ -224,11 +224,7 @@ impl<S: Stream> Engine<S> {
 
     fn refuse(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id.0) {
-            let refusal = Refusal {
-                status: Status::ServiceUnavailable,
-                why: "too many clients are connected (--max-clients)",
-            };
-            let farewell = client.connection.refuse(refusal);
+            let farewell = client.connection.refuse(Refusal::TooManyClients);
             self.end(id, farewell);
         }
     }

@@ -7,81 +7,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::mem::{self, MaybeUninit};
 
+use crate::status::{Refusal, Status};
+
 /// The largest request head, in bytes, with the blank lines before it and the one that ends it.
 pub const HEAD_MAX: usize = 8 * 1024;
 /// The most header fields of a request.
 pub const HEADERS_MAX: usize = 100;
-
-/// The status codes this server answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u16)]
-#[expect(missing_docs, reason = "the names are HTTP's own (RFC 9110 §15)")]
-pub enum Status {
-    Ok = 200,
-    NotModified = 304,
-    BadRequest = 400,
-    Forbidden = 403,
-    NotFound = 404,
-    MethodNotAllowed = 405,
-    RequestTimeout = 408,
-    ContentTooLarge = 413,
-    UpgradeRequired = 426,
-    RequestHeaderFieldsTooLarge = 431,
-    ServiceUnavailable = 503,
-}
-
-impl Status {
-    /// The reason phrase (RFC 9110 §15, RFC 6585 §5).
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::NotModified => "Not Modified",
-            Self::BadRequest => "Bad Request",
-            Self::Forbidden => "Forbidden",
-            Self::NotFound => "Not Found",
-            Self::MethodNotAllowed => "Method Not Allowed",
-            Self::RequestTimeout => "Request Timeout",
-            Self::ContentTooLarge => "Content Too Large",
-            Self::UpgradeRequired => "Upgrade Required",
-            Self::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
-            Self::ServiceUnavailable => "Service Unavailable",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", *self as u16, self.reason())
-    }
-}
-
-/// Why a request is answered with an error, in one line for the person at the other side.
-///
-/// After a refusal the connection ends: where a request was not understood, its end is not known either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status of the answer.
-    pub status: Status,
-    /// The answer's body.
-    pub why: &'static str,
-}
-
-impl Refusal {
-    /// A refusal with `400 Bad Request`.
-    pub const fn bad_request(why: &'static str) -> Self {
-        Self {
-            status: Status::BadRequest,
-            why,
-        }
-    }
-
-    const fn too_large(why: &'static str) -> Self {
-        Self {
-            status: Status::RequestHeaderFieldsTooLarge,
-            why,
-        }
-    }
-}
 
 /// Collects a request head that arrives in pieces. An idle reader is one null pointer.
 #[derive(Debug, Default)]
@@ -164,9 +95,7 @@ impl Scan {
                 _ => false,
             };
             if !ended_cleanly {
-                return Err(Refusal::bad_request(
-                    "a line ends without a carriage return",
-                ));
+                return Err(Refusal::BareLineFeed);
             }
             let is_blank = self.line_len == 2;
             if is_blank && self.begun {
@@ -189,12 +118,12 @@ impl Scan {
             && let Some(&first) = part.first()
             && !(first.is_ascii_alphabetic() || first == b'\r' || first == b'\n')
         {
-            return Err(Refusal::bad_request("this is not HTTP"));
+            return Err(Refusal::NotHttp);
         }
         self.seen += part.len();
         self.line_len += part.len();
         if self.seen > HEAD_MAX {
-            return Err(Refusal::too_large("the request's head exceeds 8 KiB"));
+            return Err(Refusal::HeadTooLarge);
         }
         Ok(())
     }
@@ -232,26 +161,24 @@ impl<'a> Request<'a> {
         match parsed.parse_with_uninit_headers(head, storage) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => {
-                return Err(Refusal::bad_request("the request is not whole"));
+                return Err(Refusal::Malformed);
             }
             Err(httparse::Error::TooManyHeaders) => {
-                return Err(Refusal::too_large("the request has more than 100 headers"));
+                return Err(Refusal::TooManyHeaders);
             }
             Err(httparse::Error::Version) => {
-                return Err(Refusal::bad_request(
-                    "only HTTP/1.0 and HTTP/1.1 are spoken here",
-                ));
+                return Err(Refusal::OtherVersion);
             }
-            Err(_) => return Err(Refusal::bad_request("the request is malformed")),
+            Err(_) => return Err(Refusal::Malformed),
         }
         let (Some(method), Some(target), Some(version)) =
             (parsed.method, parsed.path, parsed.version)
         else {
-            return Err(Refusal::bad_request("the request is malformed"));
+            return Err(Refusal::Malformed);
         };
         let request = Self {
             method,
-            path: path_of(target).ok_or(Refusal::bad_request("the target is malformed"))?,
+            path: path_of(target).ok_or(Refusal::MalformedTarget)?,
             is_http_11: version == 1,
             headers: parsed.headers,
         };
@@ -289,10 +216,10 @@ impl<'a> Request<'a> {
     fn check_host(&self) -> Result<(), Refusal> {
         match (self.values("host").count(), self.only_value("host")) {
             (0, _) if !self.is_http_11 => Ok(()),
-            (0, _) => Err(Refusal::bad_request("the Host header is missing")),
+            (0, _) => Err(Refusal::MissingHost),
             (_, Some(host)) if host.iter().all(|byte| is_host_byte(*byte)) => Ok(()),
-            (_, Some(_)) => Err(Refusal::bad_request("the Host header is malformed")),
-            (_, None) => Err(Refusal::bad_request("there is more than one Host header")),
+            (_, Some(_)) => Err(Refusal::MalformedHost),
+            (_, None) => Err(Refusal::RepeatedHost),
         }
     }
 
@@ -300,24 +227,17 @@ impl<'a> Request<'a> {
         let lengths = self.values("content-length").count();
         let is_coded = self.values("transfer-encoding").next().is_some();
         if lengths > 1 {
-            return Err(Refusal::bad_request(
-                "there is more than one Content-Length",
-            ));
+            return Err(Refusal::RepeatedLength);
         }
         if lengths == 1 && is_coded {
-            return Err(Refusal::bad_request(
-                "Content-Length and Transfer-Encoding exclude each other",
-            ));
+            return Err(Refusal::LengthAndCoding);
         }
         let length = self.only_value("content-length").unwrap_or(b"0");
         if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
-            return Err(Refusal::bad_request("the Content-Length is not a number"));
+            return Err(Refusal::MalformedLength);
         }
         if is_coded || length.iter().any(|&digit| digit != b'0') {
-            return Err(Refusal {
-                status: Status::ContentTooLarge,
-                why: "no request here takes a body",
-            });
+            return Err(Refusal::Body);
         }
         Ok(())
     }
@@ -401,8 +321,8 @@ impl Response {
 
 /// The whole answer to a request that was refused. The connection ends with it.
 pub fn refuse(refusal: Refusal, is_head: bool) -> Vec<u8> {
-    let mut response = Response::new(refusal.status).keep_alive(false);
-    match refusal.status {
+    let mut response = Response::new(refusal.status()).keep_alive(false);
+    match refusal.status() {
         // RFC 6455 §4.4, RFC 9110 §15.5.22.
         Status::UpgradeRequired => {
             response = response
@@ -412,7 +332,7 @@ pub fn refuse(refusal: Refusal, is_head: bool) -> Vec<u8> {
         Status::ServiceUnavailable => response = response.header("Retry-After", "5"),
         _ => {}
     }
-    response.finish_with_line(refusal.why, is_head)
+    response.finish_with_line(refusal.why(), is_head)
 }
 
 #[cfg(test)]
@@ -426,7 +346,7 @@ mod tests {
         for piece in pieces {
             let mut piece = piece.to_vec();
             let mut input = &mut piece[..];
-            while let Some(head) = reader.next(&mut input).map_err(|refusal| refusal.status)? {
+            while let Some(head) = reader.next(&mut input).map_err(Refusal::status)? {
                 heads.push(head.into_owned());
             }
             assert!(input.is_empty(), "a reader that needs more has taken all");
@@ -446,8 +366,7 @@ mod tests {
 
     fn parse(head: &str) -> Result<(String, String, bool), Status> {
         let mut storage = header_storage();
-        let request =
-            Request::parse(head.as_bytes(), &mut storage).map_err(|refusal| refusal.status)?;
+        let request = Request::parse(head.as_bytes(), &mut storage).map_err(Refusal::status)?;
         Ok((
             request.method.to_owned(),
             request.path.to_owned(),

@@ -33,4 +33,5 @@ pub mod metrics;
 pub mod outbox;
 pub mod page;
 pub mod server;
+pub mod status;
 pub mod ws;

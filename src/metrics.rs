@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::http::Status;
+use crate::status::Refusal;
 use crate::ws::close::ProtocolError;
 
 /// Why a connection ended. The first reason stands; what happens while it is being closed changes nothing.
@@ -17,7 +17,7 @@ pub enum End {
     /// The peer broke a rule of the WebSocket protocol.
     Protocol(ProtocolError),
     /// A request was refused.
-    Refused(Status),
+    Refused(Refusal),
     /// The last answer of an HTTP connection was sent.
     Answered,
     /// No further request came on a connection that was kept.
@@ -81,7 +81,7 @@ impl fmt::Display for End {
             Self::PeerGone => f.write_str("the peer is gone"),
             Self::Broken(kind) => write!(f, "the socket failed: {kind}"),
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
-            Self::Refused(status) => write!(f, "refused: {status}"),
+            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
             Self::Answered => f.write_str("answered"),
             Self::Idle => f.write_str("no further request"),
             Self::Stuck => f.write_str("the send queue is full (--send-queue)"),

@@ -2,7 +2,8 @@
 //! understood that httparse does not understand.
 #![no_main]
 
-use fanfare::http::{HEAD_MAX, HEADERS_MAX, HeadReader, Refusal, Request, header_storage};
+use fanfare::http::{HEAD_MAX, HEADERS_MAX, HeadReader, Request, header_storage};
+use fanfare::status::Refusal;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {

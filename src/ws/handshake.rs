@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use crate::http::{Refusal, Request, Status};
+use crate::http::Request;
+use crate::status::Refusal;
 
 /// What the accept key mixes into the client's key (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -30,35 +31,24 @@ pub fn accept_key(key: &[u8]) -> String {
 /// protocol, `403` for a page of another site.
 pub fn accept(request: &Request<'_>, allowed_origins: &[String]) -> Result<Vec<u8>, Refusal> {
     if !request.is_http_11 {
-        return Err(Refusal::bad_request("a WebSocket needs HTTP/1.1"));
+        return Err(Refusal::OldUpgrade);
     }
     if !request.has_token("upgrade", "websocket") {
-        return Err(Refusal::bad_request(
-            "this is a WebSocket: the Upgrade header must say websocket",
-        ));
+        return Err(Refusal::NoUpgrade);
     }
     if !request.has_token("connection", "upgrade") {
-        return Err(Refusal::bad_request(
-            "the Connection header must say Upgrade",
-        ));
+        return Err(Refusal::NoConnectionUpgrade);
     }
     if request.values("sec-websocket-version").next().is_none() {
-        return Err(Refusal::bad_request(
-            "the Sec-WebSocket-Version header is missing",
-        ));
+        return Err(Refusal::NoVersion);
     }
     if request.only_value("sec-websocket-version") != Some(b"13") {
-        return Err(Refusal {
-            status: Status::UpgradeRequired,
-            why: "only version 13 of the WebSocket protocol is spoken here",
-        });
+        return Err(Refusal::OtherWebSocketVersion);
     }
     let key = request
         .only_value("sec-websocket-key")
         .filter(|key| is_key(key))
-        .ok_or(Refusal::bad_request(
-            "the Sec-WebSocket-Key must be 16 bytes in base64, once",
-        ))?;
+        .ok_or(Refusal::BadKey)?;
     check_origin(request, allowed_origins)?;
 
     let mut answer = Vec::with_capacity(160);
@@ -77,14 +67,10 @@ fn is_key(key: &[u8]) -> bool {
 /// Browsers name the page's origin, and other programs none (RFC 6455 §10.2). A page may speak to its
 /// own host; pages of other hosts are refused unless they are listed.
 fn check_origin(request: &Request<'_>, allowed_origins: &[String]) -> Result<(), Refusal> {
-    const FOREIGN: Refusal = Refusal {
-        status: Status::Forbidden,
-        why: "this origin is not allowed; --allow-origin lists those that are",
-    };
     if request.values("origin").next().is_none() {
         return Ok(());
     }
-    let origin = request.only_value("origin").ok_or(FOREIGN)?;
+    let origin = request.only_value("origin").ok_or(Refusal::ForeignOrigin)?;
     let host = request.only_value("host").unwrap_or_default();
     let is_listed = allowed_origins.iter().any(|allowed| {
         allowed == "*" || origin.eq_ignore_ascii_case(allowed.trim_end_matches('/').as_bytes())
@@ -92,7 +78,7 @@ fn check_origin(request: &Request<'_>, allowed_origins: &[String]) -> Result<(),
     if is_listed || is_same_host(origin, host) {
         Ok(())
     } else {
-        Err(FOREIGN)
+        Err(Refusal::ForeignOrigin)
     }
 }
 
@@ -149,7 +135,7 @@ mod tests {
                 assert!(answer.ends_with("\r\n\r\n"), "{answer}");
                 None
             }
-            Err(refusal) => Some(refusal.status as u16),
+            Err(refusal) => Some(refusal.status() as u16),
         }
     }
 

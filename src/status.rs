@@ -1,0 +1,169 @@
+//! How a request is answered: status codes, the reasons to refuse one, and the one table between them.
+
+use std::fmt;
+
+/// The status codes this server answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u16)]
+#[expect(missing_docs, reason = "the names are HTTP's own (RFC 9110 §15)")]
+pub enum Status {
+    Ok = 200,
+    NotModified = 304,
+    BadRequest = 400,
+    Forbidden = 403,
+    NotFound = 404,
+    MethodNotAllowed = 405,
+    RequestTimeout = 408,
+    ContentTooLarge = 413,
+    UpgradeRequired = 426,
+    RequestHeaderFieldsTooLarge = 431,
+    ServiceUnavailable = 503,
+}
+
+impl Status {
+    /// The reason phrase (RFC 9110 §15, RFC 6585 §5).
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::NotModified => "Not Modified",
+            Self::BadRequest => "Bad Request",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "Not Found",
+            Self::MethodNotAllowed => "Method Not Allowed",
+            Self::RequestTimeout => "Request Timeout",
+            Self::ContentTooLarge => "Content Too Large",
+            Self::UpgradeRequired => "Upgrade Required",
+            Self::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
+            Self::ServiceUnavailable => "Service Unavailable",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", *self as u16, self.reason())
+    }
+}
+
+/// Why a request is refused. One variant per rule; [`Refusal::status`] says how it is answered.
+///
+/// After a refusal the connection ends: where a request was not understood, its end is not known either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// No method begins with the first byte.
+    NotHttp,
+    /// A line ends with a line feed alone (RFC 9112 §2.2).
+    BareLineFeed,
+    /// The head exceeds its bound.
+    HeadTooLarge,
+    /// There are too many header fields.
+    TooManyHeaders,
+    /// The head is not what RFC 9112 describes.
+    Malformed,
+    /// The version is neither HTTP/1.0 nor HTTP/1.1.
+    OtherVersion,
+    /// The target is in no form of RFC 9112 §3.2.
+    MalformedTarget,
+    /// A request of HTTP/1.1 names no host (RFC 9112 §3.2).
+    MissingHost,
+    /// A request names more than one host (RFC 9112 §3.2).
+    RepeatedHost,
+    /// The host is no host.
+    MalformedHost,
+    /// There is more than one length (RFC 9112 §6.3).
+    RepeatedLength,
+    /// There are both a length and a transfer coding (RFC 9112 §6.3).
+    LengthAndCoding,
+    /// The length is no number (RFC 9112 §6.3).
+    MalformedLength,
+    /// A body is announced.
+    Body,
+    /// No whole request came in time.
+    Late,
+    /// An upgrade is asked for in HTTP/1.0 (RFC 6455 §4.2.1).
+    OldUpgrade,
+    /// `Upgrade` does not say `websocket` (RFC 6455 §4.2.1).
+    NoUpgrade,
+    /// `Connection` does not say `Upgrade` (RFC 6455 §4.2.1).
+    NoConnectionUpgrade,
+    /// `Sec-WebSocket-Version` is missing (RFC 6455 §4.2.1).
+    NoVersion,
+    /// `Sec-WebSocket-Version` is not 13 (RFC 6455 §4.4).
+    OtherWebSocketVersion,
+    /// `Sec-WebSocket-Key` is not 16 bytes in base64, once (RFC 6455 §4.2.1).
+    BadKey,
+    /// The page's origin is not allowed (RFC 6455 §10.2).
+    ForeignOrigin,
+    /// As many clients are connected as may be.
+    TooManyClients,
+}
+
+impl Refusal {
+    /// The status that answers this refusal.
+    pub fn status(self) -> Status {
+        match self {
+            Self::NotHttp
+            | Self::BareLineFeed
+            | Self::Malformed
+            | Self::OtherVersion
+            | Self::MalformedTarget
+            | Self::MissingHost
+            | Self::RepeatedHost
+            | Self::MalformedHost
+            | Self::RepeatedLength
+            | Self::LengthAndCoding
+            | Self::MalformedLength
+            | Self::OldUpgrade
+            | Self::NoUpgrade
+            | Self::NoConnectionUpgrade
+            | Self::NoVersion
+            | Self::BadKey => Status::BadRequest,
+            Self::HeadTooLarge | Self::TooManyHeaders => Status::RequestHeaderFieldsTooLarge,
+            Self::Body => Status::ContentTooLarge,
+            Self::Late => Status::RequestTimeout,
+            Self::OtherWebSocketVersion => Status::UpgradeRequired,
+            Self::ForeignOrigin => Status::Forbidden,
+            Self::TooManyClients => Status::ServiceUnavailable,
+        }
+    }
+
+    /// The reason in one line, for the person at the other side and for the log. It names the setting
+    /// that would allow what was refused, where there is one.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::NotHttp => "this is not HTTP",
+            Self::BareLineFeed => "a line ends without a carriage return",
+            Self::HeadTooLarge => "the request's head exceeds 8 KiB",
+            Self::TooManyHeaders => "the request has more than 100 headers",
+            Self::Malformed => "the request is malformed",
+            Self::OtherVersion => "only HTTP/1.0 and HTTP/1.1 are spoken here",
+            Self::MalformedTarget => "the target is malformed",
+            Self::MissingHost => "the Host header is missing",
+            Self::RepeatedHost => "there is more than one Host header",
+            Self::MalformedHost => "the Host header is malformed",
+            Self::RepeatedLength => "there is more than one Content-Length",
+            Self::LengthAndCoding => "Content-Length and Transfer-Encoding exclude each other",
+            Self::MalformedLength => "the Content-Length is not a number",
+            Self::Body => "no request here takes a body",
+            Self::Late => "no whole request came in time (--request-timeout)",
+            Self::OldUpgrade => "a WebSocket needs HTTP/1.1",
+            Self::NoUpgrade => "this is a WebSocket: the Upgrade header must say websocket",
+            Self::NoConnectionUpgrade => "the Connection header must say Upgrade",
+            Self::NoVersion => "the Sec-WebSocket-Version header is missing",
+            Self::OtherWebSocketVersion => {
+                "only version 13 of the WebSocket protocol is spoken here"
+            }
+            Self::BadKey => "the Sec-WebSocket-Key must be 16 bytes in base64, once",
+            Self::ForeignOrigin => "this origin is not allowed (--allow-origin)",
+            Self::TooManyClients => {
+                "too many clients are connected (--max-clients, --max-clients-per-ip)"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.status(), self.why())
+    }
+}
