@@ -4,6 +4,9 @@
 //! and copies nothing. A sealed batch is only ever read; whoever could not take all of it yet holds a
 //! reference.
 
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
 use crate::ws::frame::{Opcode, SERVER_HEADER_MAX, ServerHeader};
 
 /// The text at which a batch is full, in bytes. One message more may stand behind it.
@@ -19,6 +22,37 @@ pub struct Batch {
     /// Where the frame begins in `bytes`, once sealed.
     frame_start: usize,
     message_count: usize,
+    /// Set once the batch is kept for a laggard.
+    held: OnceCell<Held>,
+}
+
+/// The bytes of all batches that are kept for laggards, each counted once however many wait for it.
+#[derive(Debug, Default, Clone)]
+pub struct HeldBytes(Rc<Cell<usize>>);
+
+impl HeldBytes {
+    /// How many there are now.
+    pub fn len(&self) -> usize {
+        self.0.get()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One batch's part of [`HeldBytes`], given back when the last laggard lets the batch go.
+#[derive(Debug)]
+struct Held {
+    total: HeldBytes,
+    len: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.total.0.set(self.total.0.get() - self.len);
+    }
 }
 
 impl Default for Batch {
@@ -27,6 +61,7 @@ impl Default for Batch {
             bytes: vec![0; SERVER_HEADER_MAX],
             frame_start: SERVER_HEADER_MAX,
             message_count: 0,
+            held: OnceCell::new(),
         }
     }
 }
@@ -58,6 +93,18 @@ impl Batch {
         if let Some(room) = self.bytes.get_mut(self.frame_start..SERVER_HEADER_MAX) {
             room.copy_from_slice(header);
         }
+    }
+
+    /// Counts this batch as kept for laggards, until it is dropped. A second call changes nothing.
+    pub fn hold(&self, total: &HeldBytes) {
+        self.held.get_or_init(|| {
+            let len = self.bytes.capacity();
+            total.0.set(total.0.get() + len);
+            Held {
+                total: total.clone(),
+                len,
+            }
+        });
     }
 
     /// Empties the batch for the next turn, and gives an outsized buffer back.
@@ -143,6 +190,19 @@ mod tests {
             assert_eq!(batch.frame().len(), header.as_bytes().len() + len);
             assert!(batch.frame().starts_with(header.as_bytes()));
         }
+    }
+
+    #[test]
+    fn held_bytes_are_counted_once_and_given_back() {
+        let total = HeldBytes::default();
+        let batch = sealed(&["hello"]);
+        batch.hold(&total);
+        let len = total.len();
+        assert!(len >= batch.frame().len());
+        batch.hold(&total);
+        assert_eq!(total.len(), len);
+        drop(batch);
+        assert!(total.is_empty());
     }
 
     #[test]

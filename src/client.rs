@@ -10,6 +10,8 @@ use crate::connection::Connection;
 use crate::deadlines::Tick;
 use crate::metrics::End;
 use crate::outbox::Outbox;
+use crate::rate::{MessageRate, Verdict};
+use crate::status::Refusal;
 
 /// What a client needs of its socket, which never blocks.
 pub trait Stream: io::Read + io::Write {
@@ -51,6 +53,9 @@ pub struct Client<S> {
     pub(crate) is_listed_readable: bool,
     pub(crate) is_listed_flushing: bool,
     pub(crate) is_leaving: bool,
+    /// What the engine's books say this client's own bytes are.
+    pub(crate) counted_own_len: usize,
+    rate: MessageRate,
     /// When the request, the message or the close handshake must be over.
     stage_due: Tick,
     pong_due: Tick,
@@ -105,6 +110,8 @@ impl<S: Stream> Client<S> {
             is_listed_readable: false,
             is_listed_flushing: false,
             is_leaving: false,
+            counted_own_len: 0,
+            rate: MessageRate::new(config.message_rate, now),
             stage_due: now.after(config.request_timeout),
             pong_due: Tick::NEVER,
             ping_due: Tick::NEVER,
@@ -289,6 +296,23 @@ impl<S> Client<S> {
     /// The peer is alive.
     pub fn renew_pong(&mut self, now: Tick, config: &Config) {
         self.pong_due = now.after(config.pong_wait);
+    }
+
+    /// Counts messages that this client said.
+    #[inline]
+    pub fn spend(&mut self, count: u64, now: Tick, config: &Config) -> Verdict {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.rate.spend(count, config.message_rate, now)
+    }
+
+    /// Whether this client got a seat, rather than a refusal for want of one.
+    pub fn was_let_in(&self) -> bool {
+        !matches!(
+            self.end,
+            Some(End::Refused(
+                Refusal::TooManyClients | Refusal::TooManyFromAddress
+            ))
+        )
     }
 
     /// Starts or stops the clock of an unfinished message.

@@ -11,7 +11,7 @@ use clap::{Parser, ValueEnum};
 /// second-level cache and to let others have their turn.
 pub const READ_LEN: usize = 64 * 1024;
 /// How much is read at once from a peer that speaks HTTP: it bounds the answers to pipelined requests.
-pub const HTTP_READ_LEN: usize = 8 * 1024;
+pub const HTTP_READ_LEN: usize = 2 * 1024;
 /// A peer that owes us reading more than this of its own answers or echoes is not read from.
 pub const OWN_BYTES_MAX: usize = 64 * 1024;
 /// How many writes one client gets in a turn.
@@ -22,8 +22,14 @@ pub const ACCEPTS_PER_TURN: usize = 256;
 pub const ACCEPT_REST: Duration = Duration::from_secs(1);
 /// How long a peer may take to close its side after it was sent the last bytes.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
-/// Connections beyond `--max-clients` that are told so with a `503`; more of them wait in the backlog.
+/// Connections beyond a limit on clients that are told so with a `503` at the same time; more of them
+/// are closed without a word.
 pub const REFUSED_CLIENTS_MAX: usize = 64;
+/// How long sent bytes may stay unacknowledged before the kernel gives the peer up. Without it, a peer
+/// that vanished would hold its send buffer for a quarter of an hour.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The number of clients from one address that is always allowed, unless `--max-clients-per-ip` says less.
+const CLIENTS_PER_IP_MIN: usize = 100;
 /// Descriptors that are not clients: standard streams, the poll, the listener, signals, and some air.
 pub const RESERVED_DESCRIPTORS: usize = 32;
 /// The backlog of connections that the kernel completes before they are accepted.
@@ -69,6 +75,29 @@ pub struct Config {
     )]
     pub max_clients: Option<usize>,
 
+    /// How many clients may be connected from one IPv4 address or IPv6 /64 [default: a quarter of
+    /// --max-clients, and no limit for loopback, where a proxy speaks for all]
+    #[arg(
+        long,
+        env = "FANFARE_MAX_CLIENTS_PER_IP",
+        value_name = "N",
+        value_parser = parse_count,
+        hide_env = true,
+        help_heading = "Network"
+    )]
+    pub max_clients_per_ip: Option<usize>,
+
+    /// The size of the kernel's send buffer of each client [default: the kernel's choice]
+    #[arg(
+        long,
+        env = "FANFARE_SEND_BUFFER",
+        value_name = "SIZE",
+        value_parser = parse_len,
+        hide_env = true,
+        help_heading = "Network"
+    )]
+    pub send_buffer: Option<usize>,
+
     /// An origin whose pages may connect, besides the server's own; repeatable, * for all
     #[arg(
         long,
@@ -103,6 +132,29 @@ pub struct Config {
         help_heading = "Chat"
     )]
     pub send_queue: usize,
+
+    /// How many bytes may be queued for all clients together; beyond it those who owe most are dropped
+    #[arg(
+        long,
+        env = "FANFARE_MAX_QUEUED",
+        value_name = "SIZE",
+        default_value = "256MiB",
+        value_parser = parse_len,
+        hide_env = true,
+        help_heading = "Chat"
+    )]
+    pub max_queued: usize,
+
+    /// How many messages a second a client may send, in the long run; 0 for no limit
+    #[arg(
+        long,
+        env = "FANFARE_MESSAGE_RATE",
+        value_name = "N",
+        default_value = "100000",
+        hide_env = true,
+        help_heading = "Chat"
+    )]
+    pub message_rate: u32,
 
     /// Also serve /echo, which sends every message back to its sender
     #[arg(long, env = "FANFARE_ECHO", hide_env = true, help_heading = "Chat")]
@@ -196,9 +248,13 @@ impl Default for Config {
         Self {
             addr: ":8080".to_owned(),
             max_clients: None,
+            max_clients_per_ip: None,
+            send_buffer: None,
             allow_origin: Vec::new(),
             max_message: 512,
             send_queue: 256,
+            max_queued: 256 * 1024 * 1024,
+            message_rate: 100_000,
             echo: false,
             pong_wait: Duration::from_secs(60),
             ping_period: None,
@@ -215,6 +271,15 @@ impl Config {
     /// How often a client is pinged.
     pub fn ping_period(&self) -> Duration {
         self.ping_period.unwrap_or(self.pong_wait / 10 * 9)
+    }
+
+    /// How many clients one address may have, where `client_limit` may be connected in all, and whether
+    /// that holds for loopback too.
+    pub fn clients_per_ip(&self, client_limit: usize) -> (usize, bool) {
+        match self.max_clients_per_ip {
+            Some(max) => (max, true),
+            None => ((client_limit / 4).max(CLIENTS_PER_IP_MIN), false),
+        }
     }
 
     /// Checks what no single setting can know.

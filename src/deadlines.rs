@@ -21,6 +21,11 @@ impl Tick {
     /// Later than every deadline.
     pub const NEVER: Self = Self(u32::MAX);
 
+    /// How many ticks passed since `earlier`.
+    pub fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The first tick at which `wait` has surely passed, counted from any moment within this one.
     pub fn after(self, wait: Duration) -> Self {
         let ticks = wait.as_millis().div_ceil(TICK.as_millis()) + 1;

@@ -6,21 +6,27 @@
 //! Nothing leaves the slab inside a turn: a client that has to go is marked, and [`Engine::turn`] reaps
 //! at its end. Ids that outlive their client are normal, so every look-up is checked.
 
-use std::io::{self, ErrorKind};
+mod admission;
+
+use std::cmp::Reverse;
+use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tracing::{debug, warn};
+use tracing::{debug, info};
 
+use crate::addresses::Addresses;
 use crate::client::{Client, Due, Fill, Stream};
-use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, Config, READ_LEN, REFUSED_CLIENTS_MAX};
+use crate::config::{Config, READ_LEN};
 use crate::connection::{Event, Farewell};
 use crate::deadlines::{Deadlines, Tick};
 use crate::hub::{ClientId, Hub};
+use crate::log_budget::LogBudget;
 use crate::metrics::{End, Metrics};
-use crate::status::Refusal;
+use crate::outbox::Outbox;
+use crate::rate::Verdict;
 use crate::ws::close::CloseCode;
 
 /// Where clients come from.
@@ -47,9 +53,15 @@ pub struct Engine<S> {
     config: Config,
     client_limit: usize,
     clients: Slab<Client<S>>,
+    /// How many of them were refused, and are only there to be told so.
+    refused_count: usize,
+    addresses: Addresses,
+    /// The bytes owed to single clients, summed over all; what they share is in the hub's books.
+    own_len: usize,
     hub: Hub,
     deadlines: Deadlines,
     metrics: Metrics,
+    log_budget: LogBudget,
     now: Tick,
     /// To-do lists: clients that may be readable, clients that may take what they are owed, clients
     /// that are gone.
@@ -71,13 +83,18 @@ impl<S: Stream> Engine<S> {
     /// An engine without clients, for at most `client_limit` of them; `now` is where its time begins.
     pub fn new(config: Config, client_limit: usize, now: Instant) -> Self {
         let deadlines = Deadlines::new(now);
+        let (per_ip, counts_loopback) = config.clients_per_ip(client_limit);
         Self {
             client_limit,
             clients: Slab::new(),
+            refused_count: 0,
+            addresses: Addresses::new(per_ip, counts_loopback),
+            own_len: 0,
             hub: Hub::new(config.send_queue),
             now: deadlines.tick(now),
             deadlines,
             metrics: Metrics::default(),
+            log_budget: LogBudget::default(),
             readable: Vec::new(),
             flushing: Vec::new(),
             leaving: Vec::new(),
@@ -117,9 +134,7 @@ impl<S: Stream> Engine<S> {
 
     /// How long the next poll may sleep: not at all while there is work, for ever if nothing is due.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
-        let may_accept =
-            self.is_acceptable && self.accept_rest.is_none() && self.drain_due.is_none();
-        if may_accept || !self.readable.is_empty() || !self.flushing.is_empty() {
+        if self.may_accept() || !self.readable.is_empty() || !self.flushing.is_empty() {
             return Some(Duration::ZERO);
         }
         [self.accept_rest, self.drain_due]
@@ -160,75 +175,6 @@ impl<S: Stream> Engine<S> {
         &self.metrics
     }
 
-    fn accept(&mut self, network: &mut impl Network<Stream = S>) {
-        if self.accept_rest.is_some_and(|due| due <= self.now) {
-            self.accept_rest = None;
-        }
-        if !self.is_acceptable || self.accept_rest.is_some() || self.drain_due.is_some() {
-            return;
-        }
-        for _ in 0..ACCEPTS_PER_TURN {
-            if self.clients.len() >= self.client_limit + REFUSED_CLIENTS_MAX {
-                return self.rest_from_accepting();
-            }
-            match network.accept() {
-                Ok((stream, peer)) => self.admit(network, stream, peer),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => {
-                        self.is_acceptable = false;
-                        return;
-                    }
-                    // The connection is gone or may not be had; the next one may be better.
-                    ErrorKind::Interrupted
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::ConnectionReset
-                    | ErrorKind::PermissionDenied
-                    | ErrorKind::HostUnreachable
-                    | ErrorKind::NetworkUnreachable
-                    | ErrorKind::NetworkDown
-                    | ErrorKind::TimedOut => self.metrics.accept_failures += 1,
-                    // Descriptors or memory have run out, and the connection is still there: trying
-                    // again at once would spin.
-                    _ => {
-                        self.metrics.accept_failures += 1;
-                        warn!(%error, clients = self.clients.len(), "cannot accept, resting");
-                        return self.rest_from_accepting();
-                    }
-                },
-            }
-        }
-    }
-
-    fn rest_from_accepting(&mut self) {
-        self.accept_rest = Some(self.now.after(ACCEPT_REST));
-    }
-
-    fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {
-        let is_over_limit = self.clients.len() >= self.client_limit;
-        let entry = self.clients.vacant_entry();
-        let id = ClientId(entry.key());
-        if let Err(error) = network.register(&mut stream, id) {
-            self.metrics.accept_failures += 1;
-            warn!(%error, "cannot watch a connection, closing it");
-            return;
-        }
-        self.metrics.accepted += 1;
-        entry.insert(Client::new(stream, peer, self.now, &self.config));
-        if is_over_limit {
-            self.refuse(id);
-        }
-        // It is read from in this very turn, and only then listed under its first deadline: most
-        // peers have sent their request by then, and are spared one.
-        self.list(id);
-    }
-
-    fn refuse(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id.0) {
-            let farewell = client.connection.refuse(Refusal::TooManyClients);
-            self.end(id, farewell);
-        }
-    }
-
     fn serve_readable(&mut self) {
         // Who is listed anew while being served has its next turn in the next turn.
         let listed = self.readable.len();
@@ -263,7 +209,10 @@ impl<S: Stream> Engine<S> {
 
     /// Bytes to events, events to the hub.
     fn receive(&mut self, id: ClientId, mut input: &mut [u8]) {
-        while let Some(client) = self.clients.get_mut(id.0) {
+        let messages_before = self.metrics.messages;
+        while let Some(client) = self.clients.get_mut(id.0)
+            && !client.is_leaving
+        {
             let event = client
                 .connection
                 .receive(&mut input, &mut client.outbox, &self.config);
@@ -279,8 +228,29 @@ impl<S: Stream> Engine<S> {
                 Some(Event::Opened) => self.open(id),
                 Some(Event::Joined) => self.join(id),
                 Some(Event::Ended(farewell)) => self.end(id, farewell),
-                None => return client.watch_message(self.now, &self.config),
+                None => {
+                    client.watch_message(self.now, &self.config);
+                    break;
+                }
             }
+        }
+        self.watch_rate(id, self.metrics.messages - messages_before);
+    }
+
+    /// Counts what a client said in this turn.
+    fn watch_rate(&mut self, id: ClientId, count: u64) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        match client.spend(count, self.now, &self.config) {
+            Verdict::Fine => {}
+            Verdict::Warned => {
+                self.metrics.rate_warnings += 1;
+                if self.log_budget.take(self.now) {
+                    info!(peer = %client.peer, "a client says too much (--message-rate)");
+                }
+            }
+            Verdict::Exceeded => self.close(id, CloseCode::Policy, End::RateExceeded),
         }
     }
 
@@ -340,6 +310,27 @@ impl<S: Stream> Engine<S> {
         }
         drop(batch);
         self.hub.clear();
+        self.shed();
+    }
+
+    /// Keeps what is queued for all clients together within its bound: those who are owed most leave.
+    fn shed(&mut self) {
+        if self.hub.held_len() + self.own_len <= self.config.max_queued {
+            return;
+        }
+        let mut owed: Vec<(usize, ClientId)> = self
+            .clients
+            .iter()
+            .map(|(key, client)| (client.outbox.owed_len(), ClientId(key)))
+            .filter(|(len, _)| *len > 0)
+            .collect();
+        owed.sort_unstable_by_key(|(len, _)| Reverse(*len));
+        for (_, id) in owed {
+            if self.hub.held_len() + self.own_len <= self.config.max_queued {
+                return;
+            }
+            self.leave(id, End::Overload);
+        }
     }
 
     /// Lets everybody who is owed something, and can take some, have it.
@@ -351,6 +342,7 @@ impl<S: Stream> Engine<S> {
             }
         }
         self.flushing.drain(..listed);
+        self.shed();
     }
 
     fn flush(&mut self, id: ClientId) {
@@ -454,29 +446,41 @@ impl<S: Stream> Engine<S> {
         {
             client.begin_end(end, self.now, &self.config);
             client.is_leaving = true;
+            // What it was owed is let go at once; its socket stays until it is reaped.
+            client.outbox = Outbox::default();
+            self.own_len -= mem::take(&mut client.counted_own_len);
             self.leaving.push(id);
         }
     }
 
     /// The only removal from the slab. Dropping the stream closes the socket.
     fn reap(&mut self) {
-        for id in self.leaving.drain(..) {
+        while let Some(id) = self.leaving.pop() {
             if let Some(client) = self.clients.try_remove(id.0) {
                 let end = client.end();
                 self.metrics.count_end(end);
-                debug!(peer = %client.peer, end = end.name(), "client gone: {end}");
-                // Its descriptor is free for whoever is waiting.
-                self.accept_rest = None;
+                if end.is_policy() && self.log_budget.take(self.now) {
+                    info!(peer = %client.peer, end = end.name(), "client gone: {end}");
+                } else {
+                    debug!(peer = %client.peer, end = end.name(), "client gone: {end}");
+                }
+                self.vacate(&client);
             }
         }
     }
 
-    /// Puts a client on the to-do lists that it belongs on.
+    /// Puts a client on the to-do lists that it belongs on, and keeps the books of what it is owed.
     #[inline]
     fn list(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id.0) else {
             return;
         };
+        if client.is_leaving {
+            return;
+        }
+        let own_len = client.outbox.own_len();
+        self.own_len = self.own_len + own_len - client.counted_own_len;
+        client.counted_own_len = own_len;
         if client.wants_read() && !client.is_listed_readable {
             client.is_listed_readable = true;
             self.readable.push(id);

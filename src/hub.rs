@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::batch::{BATCH_TEXT_MAX, Batch};
+use crate::batch::{BATCH_TEXT_MAX, Batch, HeldBytes};
 
 /// A client's place in the slab. It is used again after the client has left, so whoever holds one
 /// across turns must be ready to find nobody, or somebody else, there.
@@ -24,6 +24,7 @@ pub struct Hub {
     /// What was said since the last broadcast. Shared with readers only while it is being sent.
     batch: Rc<Batch>,
     batch_messages_max: usize,
+    held: HeldBytes,
 }
 
 const NO_SEAT: u32 = u32::MAX;
@@ -37,6 +38,7 @@ impl Hub {
             seats: Vec::new(),
             batch: Rc::default(),
             batch_messages_max,
+            held: HeldBytes::default(),
         }
     }
 
@@ -112,8 +114,16 @@ impl Hub {
     pub fn clear(&mut self) {
         match Rc::get_mut(&mut self.batch) {
             Some(batch) => batch.clear(),
-            None => self.batch = Rc::default(),
+            None => {
+                self.batch.hold(&self.held);
+                self.batch = Rc::default();
+            }
         }
+    }
+
+    /// The bytes of all batches that laggards hold, each counted once.
+    pub fn held_len(&self) -> usize {
+        self.held.len()
     }
 }
 
@@ -182,6 +192,9 @@ mod tests {
         hub.clear();
         hub.say("third");
         assert_eq!(held.text(), b"second");
+        assert!(hub.held_len() > 0);
         assert_eq!(hub.seal().text(), b"third");
+        drop(held);
+        assert_eq!(hub.held_len(), 0);
     }
 }

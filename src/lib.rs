@@ -21,6 +21,7 @@
     warn(clippy::indexing_slicing, clippy::cast_possible_truncation)
 )]
 
+pub mod addresses;
 pub mod batch;
 pub mod client;
 pub mod config;
@@ -29,9 +30,11 @@ pub mod deadlines;
 pub mod engine;
 pub mod http;
 pub mod hub;
+pub mod log_budget;
 pub mod metrics;
 pub mod outbox;
 pub mod page;
+pub mod rate;
 pub mod server;
 pub mod status;
 pub mod ws;

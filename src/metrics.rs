@@ -30,13 +30,17 @@ pub enum End {
     MessageTimeout,
     /// The socket took nothing of what was owed for too long.
     WriteTimeout,
+    /// More messages than the rate allows, for longer than the warning period.
+    RateExceeded,
+    /// All clients together were owed too much, and this one the most.
+    Overload,
     /// The server is shutting down.
     Shutdown,
 }
 
 impl End {
     /// How many kinds of end there are.
-    pub const KINDS: usize = 12;
+    pub const KINDS: usize = 14;
 
     /// The name of this kind of end, as counters and logs show it.
     pub fn name(self) -> &'static str {
@@ -52,8 +56,24 @@ impl End {
             Self::PongTimeout => "pong_timeout",
             Self::MessageTimeout => "message_timeout",
             Self::WriteTimeout => "write_timeout",
+            Self::RateExceeded => "rate_exceeded",
+            Self::Overload => "overload",
             Self::Shutdown => "shutdown",
         }
+    }
+
+    /// Whether this server ended the connection for a rule or a limit of its own, which whoever runs it
+    /// may want to know of; the others are everyday ends.
+    pub fn is_policy(self) -> bool {
+        matches!(
+            self,
+            Self::Stuck
+                | Self::RateExceeded
+                | Self::Overload
+                | Self::Refused(
+                    Refusal::TooManyClients | Refusal::TooManyFromAddress | Refusal::ForeignOrigin
+                )
+        )
     }
 
     fn index(self) -> usize {
@@ -70,6 +90,8 @@ impl End {
             Self::MessageTimeout => 9,
             Self::WriteTimeout => 10,
             Self::Shutdown => 11,
+            Self::RateExceeded => 12,
+            Self::Overload => 13,
         }
     }
 }
@@ -88,6 +110,8 @@ impl fmt::Display for End {
             Self::PongTimeout => f.write_str("no pong in time (--pong-wait)"),
             Self::MessageTimeout => f.write_str("a message was not finished in time (--pong-wait)"),
             Self::WriteTimeout => f.write_str("nothing was taken in time (--write-wait)"),
+            Self::RateExceeded => f.write_str("too many messages (--message-rate)"),
+            Self::Overload => f.write_str("too much is queued in all (--max-queued)"),
             Self::Shutdown => f.write_str("the server is shutting down"),
         }
     }
@@ -100,6 +124,10 @@ pub struct Metrics {
     pub accepted: u64,
     /// Connections that failed before they were accepted.
     pub accept_failures: u64,
+    /// Connections closed without an answer, because too many were being refused already.
+    pub turned_away: u64,
+    /// Clients warned for their message rate.
+    pub rate_warnings: u64,
     /// Clients that joined the chat.
     pub joined: u64,
     /// Messages said in the chat.

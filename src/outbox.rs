@@ -77,6 +77,14 @@ impl Outbox {
             .map_or(0, |backlog| backlog.own_len + backlog.controls.len())
     }
 
+    /// All bytes owed to this client, those it shares with others included.
+    pub fn owed_len(&self) -> usize {
+        self.0.as_ref().map_or(0, |backlog| {
+            let items: usize = backlog.items.iter().map(|item| item.bytes().len()).sum();
+            items + backlog.controls.len()
+        })
+    }
+
     /// Queues a batch behind what is owed already.
     pub fn push_batch(&mut self, batch: Rc<Batch>) {
         let backlog = self.0.get_or_insert_default();
@@ -490,6 +498,7 @@ mod tests {
         outbox.push_batch(batch(&["x"]));
         outbox.push_own(b"close".to_vec());
         assert_eq!(outbox.own_len(), 20);
+        assert_eq!(outbox.owed_len(), 23);
         assert_eq!(outbox.next_bytes(&mut gather), b"head body head2");
         for step in [1, 4, 7] {
             outbox.advance(step);

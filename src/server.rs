@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::info;
 
 use crate::client::{Client, Stream};
-use crate::config::{Config, LISTEN_BACKLOG};
+use crate::config::{Config, LISTEN_BACKLOG, USER_TIMEOUT};
 use crate::engine::{Engine, Network};
 use crate::hub::ClientId;
 
@@ -30,7 +30,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// A slab entry of an idle client is all that the client costs, besides a few bytes in the hub and in
 /// the deadlines.
-const _: () = assert!(size_of::<Client<TcpStream>>() <= 112);
+const _: () = assert!(size_of::<Client<TcpStream>>() <= 128);
 
 impl Stream for TcpStream {
     // With epoll, and with kqueue, whatever arrives after the read is a new edge.
@@ -58,7 +58,7 @@ impl Server {
     /// A name that cannot be resolved, a port in use or forbidden, no descriptors left.
     pub fn bind(config: Config, client_limit: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listener = listen(&config.addr)?;
+        let mut listener = listen(&config)?;
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -174,10 +174,10 @@ impl Network for Accepting<'_> {
 const LISTENER_OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
 
 /// Listens on the first address of `addr` that can be bound.
-fn listen(addr: &str) -> io::Result<TcpListener> {
+fn listen(config: &Config) -> io::Result<TcpListener> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
-    for addr in resolve(addr)? {
-        match listen_on(addr) {
+    for addr in resolve(&config.addr)? {
+        match listen_on(addr, config.send_buffer) {
             Ok(listener) => return Ok(listener),
             Err(error) => refused = error,
         }
@@ -196,7 +196,7 @@ fn resolve(addr: &str) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
+fn listen_on(addr: SocketAddr, send_buffer: Option<usize>) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(addr.ip() != Ipv6Addr::UNSPECIFIED)?;
@@ -205,6 +205,11 @@ fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     // Batches are put together here; the kernel must not wait for more.
     socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    if let Some(len) = send_buffer {
+        socket.set_send_buffer_size(len)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(LISTEN_BACKLOG)?;

@@ -96,6 +96,8 @@ pub enum Refusal {
     ForeignOrigin,
     /// As many clients are connected as may be.
     TooManyClients,
+    /// As many clients are connected from this address as may be.
+    TooManyFromAddress,
 }
 
 impl Refusal {
@@ -123,7 +125,7 @@ impl Refusal {
             Self::Late => Status::RequestTimeout,
             Self::OtherWebSocketVersion => Status::UpgradeRequired,
             Self::ForeignOrigin => Status::Forbidden,
-            Self::TooManyClients => Status::ServiceUnavailable,
+            Self::TooManyClients | Self::TooManyFromAddress => Status::ServiceUnavailable,
         }
     }
 
@@ -155,8 +157,9 @@ impl Refusal {
             }
             Self::BadKey => "the Sec-WebSocket-Key must be 16 bytes in base64, once",
             Self::ForeignOrigin => "this origin is not allowed (--allow-origin)",
-            Self::TooManyClients => {
-                "too many clients are connected (--max-clients, --max-clients-per-ip)"
+            Self::TooManyClients => "too many clients are connected (--max-clients)",
+            Self::TooManyFromAddress => {
+                "too many clients are connected from this address (--max-clients-per-ip)"
             }
         }
     }
