@@ -22,8 +22,8 @@ pub const ACCEPTS_PER_TURN: usize = 256;
 pub const ACCEPT_REST: Duration = Duration::from_secs(1);
 /// How long a peer may take to close its side after it was sent the last bytes.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
-/// Connections beyond a limit on clients that are told so with a `503` at the same time; more of them
-/// are closed without a word.
+/// Connections beyond a limit on clients that are told so with a `503` at the same time. Of more, those
+/// beyond `--max-clients` wait in the backlog, and those beyond `--max-clients-per-ip` are closed.
 pub const REFUSED_CLIENTS_MAX: usize = 64;
 /// How long sent bytes may stay unacknowledged before the kernel gives the peer up. Without it, a peer
 /// that vanished would hold its send buffer for a quarter of an hour.

@@ -1,15 +1,16 @@
 //! The fanfare server: arguments, log, run, exit code.
 
+mod log;
+
 use std::error::Error;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fanfare::config::{Config, LogFormat};
+use fanfare::config::Config;
 use fanfare::server::Server;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 /// The settings contradict themselves or cannot be read.
 const EXIT_USAGE: u8 = 2;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     if let Err(error) = config.check() {
         return fail(&error, EXIT_USAGE);
     }
-    if let Err(error) = start_log(&config) {
+    if let Err(error) = log::start(&config) {
         return fail(&format!("--log {:?}: {error}", config.log), EXIT_USAGE);
     }
     match serve(config) {
@@ -74,19 +75,6 @@ fn explain_bind(addr: &str, error: &io::Error) -> String {
         _ => "--addr is written HOST:PORT or :PORT",
     };
     format!("cannot listen on {addr}: {error}; {advice}")
-}
-
-fn start_log(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.log)?)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        // A log that cannot be written must not stop the server, nor be complained about to itself.
-        .log_internal_errors(false);
-    match config.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
-    }
 }
 
 fn fail(line: &str, code: u8) -> ExitCode {

@@ -21,6 +21,9 @@ impl<S: Stream> Engine<S> {
             return;
         }
         for _ in 0..ACCEPTS_PER_TURN {
+            if self.is_full() && self.refused_count >= REFUSED_CLIENTS_MAX {
+                return self.rest_from_accepting();
+            }
             match network.accept() {
                 Ok((stream, peer)) => self.admit(network, stream, peer),
                 Err(error) => match error.kind() {
@@ -42,12 +45,21 @@ impl<S: Stream> Engine<S> {
                     _ => {
                         self.metrics.accept_failures += 1;
                         warn!(%error, clients = self.clients.len(), "cannot accept, resting");
-                        self.accept_rest = Some(self.now.after(ACCEPT_REST));
-                        return;
+                        return self.rest_from_accepting();
                     }
                 },
             }
         }
+    }
+
+    /// Lets connections wait in the backlog until a client leaves, or a while has passed.
+    fn rest_from_accepting(&mut self) {
+        self.accept_rest = Some(self.now.after(ACCEPT_REST));
+    }
+
+    /// Whether as many clients are connected as may be, not counting those who were refused.
+    fn is_full(&self) -> bool {
+        self.clients.len() - self.refused_count >= self.client_limit
     }
 
     /// Whether connections may be waiting and the listener neither rests nor is closed.
@@ -85,7 +97,7 @@ impl<S: Stream> Engine<S> {
 
     /// Takes a seat for a new client, or says why there is none.
     fn enter(&mut self, peer: SocketAddr) -> Option<Refusal> {
-        if self.clients.len() - self.refused_count >= self.client_limit {
+        if self.is_full() {
             Some(Refusal::TooManyClients)
         } else if !self.addresses.enter(peer.ip()) {
             Some(Refusal::TooManyFromAddress)
