@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench hub`
 
+#![allow(clippy::print_stdout, reason = "a bench prints what it counted")]
+
 use std::alloc::System;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,4 +1,20 @@
 //! Every setting: its unit, its default, its reason; and the bounds that are not settings.
+//!
+//! # What one client can cost, in bytes
+//!
+//! | what | at most | when |
+//! |---|---|---|
+//! | its entry in the slab | 128 | always |
+//! | its seat in the room, its deadlines | 40 | always |
+//! | a request head that is not whole | [`HEAD_MAX`](crate::http::HEAD_MAX), 8 KiB | until it is |
+//! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
+//! | answers and echoes it does not take | [`OWN_BYTES_MAX`], and those to one more read: 64 KiB, or one message of `--max-message` | `--write-wait` at most |
+//! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
+//! | references to shared batches | 24 for each of twice `--send-queue` | until it is dropped |
+//!
+//! With the defaults that is about 160 KiB for the worst client and 170 bytes for an idle one. The batches
+//! themselves are shared; they and all of the answers and echoes together stay below `--max-queued` and one
+//! batch, because those who are owed most are dropped.
 
 use std::time::Duration;
 
@@ -49,6 +65,8 @@ pub enum LogFormat {
 #[command(
     name = "fanfare",
     version,
+    about = "A WebSocket chat and broadcast server: what one says, everybody hears",
+    long_about = None,
     after_help = "Each setting can also come from the environment: FANFARE_ and the flag's name, such as \
                   FANFARE_MAX_CLIENTS. Flags win."
 )]

@@ -8,8 +8,8 @@
 //!                     |         |          +-> ws::mask, ws::utf8, ws::close
 //!                     |         +-> outbox -> batch
 //!                     +-> hub -> batch
-//!                     +-> deadlines, metrics
-//! config: a leaf that anyone may read.
+//!                     +-> deadlines, addresses, metrics
+//! config, status: leaves that anyone may read.
 //! ```
 //!
 //! `server` is the only module that knows the poll and the clock. Everything below it takes bytes and time

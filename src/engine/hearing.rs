@@ -1,0 +1,123 @@
+//! The second part of a turn: what the readable clients say.
+
+use std::mem;
+
+use tracing::info;
+
+use super::Engine;
+use crate::client::{Fill, Stream};
+use crate::connection::Event;
+use crate::hub::ClientId;
+use crate::metrics::End;
+use crate::rate::Verdict;
+use crate::ws::close::CloseCode;
+
+impl<S: Stream> Engine<S> {
+    pub(super) fn serve_readable(&mut self) {
+        // Who is listed anew while being served has its next turn in the next turn.
+        let listed = self.readable.len();
+        for next in 0..listed {
+            if let Some(&id) = self.readable.get(next) {
+                self.serve(id);
+            }
+        }
+        self.readable.drain(..listed);
+    }
+
+    /// Reads from one client, once: that is its budget.
+    fn serve(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        client.is_listed_readable = false;
+        if !client.wants_read() || client.is_leaving {
+            return;
+        }
+        let mut buffer = mem::take(&mut self.buffer);
+        match client.fill(&mut buffer) {
+            Fill::Bytes(len) => self.receive(id, buffer.split_at_mut(len).0),
+            Fill::Nothing => {}
+            Fill::EndOfStream => self.reach_end(id),
+            Fill::Broken(kind) => self.leave(id, End::Broken(kind)),
+        }
+        self.buffer = buffer;
+        self.list(id);
+        self.arm(id);
+    }
+
+    /// Bytes to events, events to the hub.
+    fn receive(&mut self, id: ClientId, mut input: &mut [u8]) {
+        let messages_before = self.metrics.messages;
+        while let Some(client) = self.clients.get_mut(id.0)
+            && !client.is_leaving
+        {
+            let event = client
+                .connection
+                .receive(&mut input, &mut client.outbox, &self.config);
+            match event {
+                Some(Event::Text(text)) => {
+                    self.metrics.messages += 1;
+                    if self.hub.say(&text) {
+                        self.broadcast();
+                    }
+                }
+                Some(Event::Pong) => client.renew_pong(self.now, &self.config),
+                Some(Event::Answered) => client.renew_request(self.now, &self.config),
+                Some(Event::Opened) => self.open(id),
+                Some(Event::Joined) => self.join(id),
+                Some(Event::Ended(farewell)) => self.end(id, farewell),
+                None => {
+                    client.watch_message(self.now, &self.config);
+                    break;
+                }
+            }
+        }
+        self.watch_rate(id, self.metrics.messages - messages_before);
+    }
+
+    /// Counts what a client said in this turn.
+    fn watch_rate(&mut self, id: ClientId, count: u64) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        match client.spend(count, self.now, &self.config) {
+            Verdict::Fine => {}
+            Verdict::Warned => {
+                self.metrics.rate_warnings += 1;
+                if self.log_budget.take(self.now) {
+                    info!(peer = %client.peer, "a client says too much (--message-rate)");
+                }
+            }
+            Verdict::Exceeded => self.close(id, CloseCode::Policy, End::RateExceeded),
+        }
+    }
+
+    fn open(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            // Consecutive ids differ in their low bits, which is all that the spread looks at.
+            let spread = u32::try_from(id.0).unwrap_or_default();
+            client.open(spread, self.now, &self.config);
+        }
+    }
+
+    fn join(&mut self, id: ClientId) {
+        // A joiner sees what is said after its join.
+        self.broadcast();
+        self.open(id);
+        self.hub.register(id);
+        self.metrics.joined += 1;
+    }
+
+    /// The peer will send nothing more.
+    fn reach_end(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        if client.connection.is_websocket() || client.outbox.is_empty() {
+            self.leave(id, End::PeerGone);
+        } else {
+            // It may still read the answers to what it asked before.
+            self.close(id, CloseCode::Normal, End::PeerGone);
+        }
+    }
+}
