@@ -12,6 +12,7 @@ use crate::metrics::End;
 use crate::outbox::Outbox;
 use crate::rate::{MessageRate, Verdict};
 use crate::status::Refusal;
+use crate::ws::message::Progress;
 
 /// What a client needs of its socket, which never blocks.
 pub trait Stream: io::Read + io::Write {
@@ -319,10 +320,10 @@ impl<S> Client<S> {
     #[inline]
     pub fn watch_message(&mut self, now: Tick, config: &Config) {
         if self.connection.is_websocket() {
-            if !self.connection.is_mid_message() {
-                self.stage_due = Tick::NEVER;
-            } else if self.stage_due == Tick::NEVER {
-                self.stage_due = now.after(config.pong_wait);
+            match self.connection.note_progress() {
+                Progress::Between => self.stage_due = Tick::NEVER,
+                Progress::Begun => self.stage_due = now.after(config.pong_wait),
+                Progress::Unfinished => {}
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::status::{Refusal, Status};
 use crate::ws::close::{CloseCode, ProtocolError};
 use crate::ws::frame::{self, Opcode, ServerHeader};
 use crate::ws::handshake;
-use crate::ws::message::{Incoming, MessageReader};
+use crate::ws::message::{Incoming, MessageReader, Progress};
 
 /// What a peer's bytes amount to, for everybody else.
 #[derive(Debug, PartialEq, Eq)]
@@ -165,12 +165,12 @@ impl Connection {
         matches!(self.0, State::Ending)
     }
 
-    /// Whether the peer is in the middle of a WebSocket frame or message.
+    /// Tells whether the peer is in the middle of a WebSocket frame or message, and whether of a new one.
     #[inline]
-    pub fn is_mid_message(&self) -> bool {
-        match &self.0 {
-            State::Chat(reader) | State::Echo(reader) => reader.is_mid_message(),
-            State::Http { .. } | State::Ending => false,
+    pub fn note_progress(&mut self) -> Progress {
+        match &mut self.0 {
+            State::Chat(reader) | State::Echo(reader) => reader.note_progress(),
+            State::Http { .. } | State::Ending => Progress::Between,
         }
     }
 

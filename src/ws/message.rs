@@ -6,6 +6,7 @@
 //! strength of a header. Between messages a reader owns no memory.
 
 use std::borrow::Cow;
+use std::mem;
 
 use super::close::{self, ProtocolError};
 use super::frame::{CLIENT_HEADER_MAX, CONTROL_PAYLOAD_MAX, Header, Opcode};
@@ -38,6 +39,19 @@ pub struct MessageReader {
 struct Unfinished {
     stage: Stage,
     message: Option<Message>,
+    /// Whether [`MessageReader::note_progress`] has told of it.
+    is_noted: bool,
+}
+
+/// What has changed since [`MessageReader::note_progress`] was last called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The peer is between two messages.
+    Between,
+    /// A frame or message was begun, and is not finished yet.
+    Begun,
+    /// The frame or message that was begun before is still not finished.
+    Unfinished,
 }
 
 #[derive(Debug)]
@@ -110,9 +124,15 @@ impl MessageReader {
         self.stream(input, message_max)
     }
 
-    /// Whether the peer is in the middle of a frame or a message.
-    pub fn is_mid_message(&self) -> bool {
-        self.unfinished.is_some()
+    /// Tells whether the peer is in the middle of a frame or message, and whether of a new one.
+    pub fn note_progress(&mut self) -> Progress {
+        match self.unfinished.as_deref_mut() {
+            None => Progress::Between,
+            Some(unfinished) => match mem::replace(&mut unfinished.is_noted, true) {
+                true => Progress::Unfinished,
+                false => Progress::Begun,
+            },
+        }
     }
 
     /// The bytes held for an unfinished message, as capacity.
@@ -367,7 +387,7 @@ fn whole(opcode: Opcode, payload: &[u8]) -> Result<Incoming<'_>, ProtocolError> 
 /// Splits the first `len` bytes off `input`; the caller has seen that they are there.
 #[inline]
 fn take<'a>(input: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
-    let (taken, rest) = std::mem::take(input).split_at_mut(len);
+    let (taken, rest) = mem::take(input).split_at_mut(len);
     *input = rest;
     taken
 }
@@ -594,10 +614,31 @@ mod tests {
         let mut bytes = frame(0x81, b"Hello");
         let (head, tail) = bytes.split_at_mut(8);
         assert_eq!(reader.next(&mut { head }, MAX), Ok(None));
-        assert!(reader.is_mid_message());
         assert!(reader.held_len() > 0);
         assert_eq!(reader.next(&mut { tail }, MAX), Ok(Some(text("Hello"))));
         assert_eq!(reader.held_len(), 0);
+    }
+
+    #[test]
+    fn a_message_that_follows_another_within_one_piece_is_told_as_a_new_one() {
+        let mut reader = MessageReader::default();
+        assert_eq!(reader.note_progress(), Progress::Between);
+        let mut bytes = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x89, b"")].concat();
+        let (first, rest) = bytes.split_at_mut(8);
+        let (mut second, last) = rest.split_at_mut(8);
+        assert_eq!(reader.next(&mut { first }, MAX), Ok(None));
+        assert_eq!(reader.note_progress(), Progress::Begun);
+        assert_eq!(reader.note_progress(), Progress::Unfinished);
+        assert_eq!(reader.next(&mut second, MAX), Ok(Some(text("one"))));
+        assert_eq!(reader.next(&mut second, MAX), Ok(None));
+        assert_eq!(reader.note_progress(), Progress::Begun);
+        let mut last = last;
+        assert_eq!(reader.next(&mut last, MAX), Ok(Some(text("two"))));
+        assert!(matches!(
+            reader.next(&mut last, MAX),
+            Ok(Some(Incoming::Ping(_)))
+        ));
+        assert_eq!(reader.note_progress(), Progress::Between);
     }
 
     #[test]
