@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::batch::Batch;
-use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, OWN_BYTES_MAX, READ_LEN, WRITES_PER_TURN};
+use crate::config::{Config, HTTP_READ_LEN, OWN_BYTES_MAX, READ_LEN, WRITES_PER_TURN};
 use crate::connection::Connection;
 use crate::deadlines::Tick;
 use crate::metrics::End;
 use crate::outbox::Outbox;
 use crate::rate::{MessageRate, Verdict};
 use crate::status::Refusal;
-use crate::ws::message::Progress;
+use crate::timers::Timers;
 
 /// What a client needs of its socket, which never blocks.
 pub trait Stream: io::Read + io::Write {
@@ -57,13 +57,8 @@ pub struct Client<S> {
     /// What the engine's books say this client's own bytes are.
     pub(crate) counted_own_len: usize,
     rate: MessageRate,
-    /// When the request, the message or the close handshake must be over.
-    stage_due: Tick,
-    pong_due: Tick,
-    ping_due: Tick,
-    write_due: Tick,
-    /// The earliest tick under which the deadlines list this client.
-    pub(crate) listed_at: Tick,
+    /// When this client is due.
+    pub timers: Timers,
 }
 
 /// What a read brought.
@@ -77,21 +72,6 @@ pub enum Fill {
     EndOfStream,
     /// The socket failed.
     Broken(ErrorKind),
-}
-
-/// What is due for a client.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Due {
-    /// Nothing yet.
-    Nothing,
-    /// The socket took nothing for too long.
-    Write,
-    /// The request, message or close handshake took too long.
-    Stage,
-    /// No pong came.
-    Pong,
-    /// It is time for a ping.
-    Ping,
 }
 
 impl<S: Stream> Client<S> {
@@ -113,11 +93,7 @@ impl<S: Stream> Client<S> {
             is_leaving: false,
             counted_own_len: 0,
             rate: MessageRate::new(config.message_rate, now),
-            stage_due: now.after(config.request_timeout),
-            pong_due: Tick::NEVER,
-            ping_due: Tick::NEVER,
-            write_due: Tick::NEVER,
-            listed_at: Tick::NEVER,
+            timers: Timers::new(now, config),
         }
     }
 
@@ -212,7 +188,7 @@ impl<S: Stream> Client<S> {
         let written = self.write(frame)?;
         if written < frame.len() {
             self.outbox.push_rest(Rc::clone(batch), written);
-            self.write_due = now.after(config.write_wait);
+            self.timers.renew_write(now, config);
         }
         Ok(())
     }
@@ -235,9 +211,11 @@ impl<S: Stream> Client<S> {
             self.outbox.advance(written);
         }
         if self.outbox.is_empty() {
-            self.write_due = Tick::NEVER;
-        } else if has_progressed || self.write_due == Tick::NEVER {
-            self.write_due = now.after(config.write_wait);
+            self.timers.stop_write();
+        } else if has_progressed {
+            self.timers.renew_write(now, config);
+        } else {
+            self.timers.watch_write(now, config);
         }
         Ok(())
     }
@@ -246,7 +224,7 @@ impl<S: Stream> Client<S> {
     pub fn shut_write(&mut self, now: Tick) {
         if !self.is_write_shut {
             self.is_write_shut = true;
-            self.stage_due = now.after(CLOSE_WAIT);
+            self.timers.begin_close_wait(now);
             // If the socket has failed already, reading it will tell.
             let _ = self.stream.shutdown_write();
         }
@@ -262,7 +240,7 @@ impl<S: Stream> Client<S> {
     /// # Errors
     /// The socket failed.
     pub fn ping(&mut self, now: Tick, config: &Config) -> Result<(), End> {
-        self.ping_due = now.after(config.ping_period());
+        self.timers.renew_ping(now, config);
         if !self.outbox.is_empty() {
             self.outbox.push_ping();
             return Ok(());
@@ -280,25 +258,6 @@ impl<S: Stream> Client<S> {
 }
 
 impl<S> Client<S> {
-    /// The client has become a WebSocket. Its first ping comes somewhere in the second half of the
-    /// period, by `spread`, so that clients which came together are not pinged together.
-    pub fn open(&mut self, spread: u32, now: Tick, config: &Config) {
-        let half = config.ping_period() / 2;
-        self.ping_due = now.after(half + half / 64 * (spread % 64));
-        self.pong_due = now.after(config.pong_wait);
-        self.stage_due = Tick::NEVER;
-    }
-
-    /// A request was answered; the next one has its time.
-    pub fn renew_request(&mut self, now: Tick, config: &Config) {
-        self.stage_due = now.after(config.request_timeout);
-    }
-
-    /// The peer is alive.
-    pub fn renew_pong(&mut self, now: Tick, config: &Config) {
-        self.pong_due = now.after(config.pong_wait);
-    }
-
     /// Counts messages that this client said.
     #[inline]
     pub fn spend(&mut self, count: u64, now: Tick, config: &Config) -> Verdict {
@@ -316,15 +275,12 @@ impl<S> Client<S> {
         )
     }
 
-    /// Starts or stops the clock of an unfinished message.
+    /// Starts, keeps or stops the clock of an unfinished message.
     #[inline]
     pub fn watch_message(&mut self, now: Tick, config: &Config) {
         if self.connection.is_websocket() {
-            match self.connection.note_progress() {
-                Progress::Between => self.stage_due = Tick::NEVER,
-                Progress::Begun => self.stage_due = now.after(config.pong_wait),
-                Progress::Unfinished => {}
-            }
+            let progress = self.connection.note_progress();
+            self.timers.watch_message(progress, now, config);
         }
     }
 
@@ -332,38 +288,13 @@ impl<S> Client<S> {
     pub fn begin_end(&mut self, end: End, now: Tick, config: &Config) {
         if self.end.is_none() {
             self.end = Some(end);
-            self.pong_due = Tick::NEVER;
-            self.ping_due = Tick::NEVER;
-            self.stage_due = now.after(config.write_wait.saturating_add(CLOSE_WAIT));
+            self.timers.begin_end(now, config);
         }
     }
 
     /// Why this client ends, or that its peer is gone if nothing else was known.
     pub fn end(&self) -> End {
         self.end.unwrap_or(End::PeerGone)
-    }
-
-    /// The earliest of this client's deadlines.
-    pub fn next_due(&self) -> Tick {
-        self.stage_due
-            .min(self.pong_due)
-            .min(self.ping_due)
-            .min(self.write_due)
-    }
-
-    /// What is due by `now`, the gravest first.
-    pub fn due(&self, now: Tick) -> Due {
-        if self.write_due <= now {
-            Due::Write
-        } else if self.stage_due <= now {
-            Due::Stage
-        } else if self.pong_due <= now {
-            Due::Pong
-        } else if self.ping_due <= now {
-            Due::Ping
-        } else {
-            Due::Nothing
-        }
     }
 }
 

@@ -202,9 +202,7 @@ impl<S: Stream> Engine<S> {
         let Some(client) = self.clients.get_mut(id.0) else {
             return;
         };
-        let due = client.next_due();
-        if due < client.listed_at {
-            client.listed_at = due;
+        if let Some(due) = client.timers.list() {
             self.deadlines.push(due, id);
         }
     }

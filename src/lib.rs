@@ -5,8 +5,9 @@
 //! ```text
 //! main -> server -> engine -> client -> connection -> ws::message -> ws::frame
 //!                     |         |          |    \--> http, page, ws::handshake
-//!                     |         |          +-> ws::mask, ws::utf8, ws::close
+//!                     |         |          +-> ws::mask, ws::payload -> ws::utf8, ws::close
 //!                     |         +-> outbox -> batch
+//!                     |         +-> timers -> deadlines
 //!                     +-> hub -> batch
 //!                     +-> deadlines, addresses, metrics
 //! config, status: leaves that anyone may read.
@@ -37,4 +38,5 @@ pub mod page;
 pub mod rate;
 pub mod server;
 pub mod status;
+pub mod timers;
 pub mod ws;

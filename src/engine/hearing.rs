@@ -61,8 +61,10 @@ impl<S: Stream> Engine<S> {
                         self.broadcast();
                     }
                 }
-                Some(Event::Pong) => client.renew_pong(self.now, &self.config),
-                Some(Event::Answered) => client.renew_request(self.now, &self.config),
+                Some(Event::Pong) => client.timers.renew_pong(self.now, &self.config),
+                Some(Event::Answered) => {
+                    client.timers.renew_request(self.now, &self.config);
+                }
                 Some(Event::Opened) => self.open(id),
                 Some(Event::Joined) => self.join(id),
                 Some(Event::Ended(farewell)) => self.end(id, farewell),
@@ -96,7 +98,7 @@ impl<S: Stream> Engine<S> {
         if let Some(client) = self.clients.get_mut(id.0) {
             // Consecutive ids differ in their low bits, which is all that the spread looks at.
             let spread = u32::try_from(id.0).unwrap_or_default();
-            client.open(spread, self.now, &self.config);
+            client.timers.open(spread, self.now, &self.config);
         }
     }
 

@@ -9,12 +9,12 @@ use std::mem;
 use tracing::{debug, info};
 
 use super::Engine;
-use crate::client::{Due, Stream};
+use crate::client::Stream;
 use crate::connection::Farewell;
-use crate::deadlines::Tick;
 use crate::hub::ClientId;
 use crate::metrics::End;
 use crate::outbox::Outbox;
+use crate::timers::Due;
 use crate::ws::close::CloseCode;
 
 impl<S: Stream> Engine<S> {
@@ -37,11 +37,10 @@ impl<S: Stream> Engine<S> {
         let Some(client) = self.clients.get_mut(id.0) else {
             return;
         };
-        if client.listed_at > self.now {
+        if !client.timers.unlist(self.now) {
             return;
         }
-        client.listed_at = Tick::NEVER;
-        match client.due(self.now) {
+        match client.timers.due(self.now) {
             Due::Nothing => {}
             Due::Write => return self.leave(id, End::WriteTimeout),
             Due::Pong => self.close(id, CloseCode::Policy, End::PongTimeout),

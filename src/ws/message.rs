@@ -11,7 +11,7 @@ use std::mem;
 use super::close::{self, ProtocolError};
 use super::frame::{CLIENT_HEADER_MAX, CONTROL_PAYLOAD_MAX, Header, Opcode};
 use super::mask::apply_mask;
-use super::utf8;
+use super::payload::Payload;
 
 /// What a peer said: a whole message, or a control frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct MessageReader {
 #[derive(Debug, Default)]
 struct Unfinished {
     stage: Stage,
-    message: Option<Message>,
+    payload: Option<Payload>,
     /// Whether [`MessageReader::note_progress`] has told of it.
     is_noted: bool,
 }
@@ -61,7 +61,7 @@ enum Stage {
         bytes: [u8; CLIENT_HEADER_MAX],
         len: usize,
     },
-    /// A data frame; `received` bytes of its payload are in the message.
+    /// A data frame; `received` bytes of its payload are kept.
     Data { header: Header, received: u64 },
     /// A control frame; the first `received` bytes of `payload` have come.
     Control {
@@ -78,16 +78,6 @@ impl Default for Stage {
             len: 0,
         }
     }
-}
-
-/// The payload of an unfinished message.
-#[derive(Debug)]
-enum Message {
-    Text {
-        text: String,
-        decoder: utf8::Decoder,
-    },
-    Binary(Vec<u8>),
 }
 
 impl MessageReader {
@@ -140,7 +130,7 @@ impl MessageReader {
         match self.unfinished.as_deref() {
             None => 0,
             Some(unfinished) => {
-                size_of::<Unfinished>() + unfinished.message.as_ref().map_or(0, Message::held_len)
+                size_of::<Unfinished>() + unfinished.payload.as_ref().map_or(0, Payload::held_len)
             }
         }
     }
@@ -163,7 +153,7 @@ impl MessageReader {
                 Received::Part => {}
                 Received::Whole(incoming) => {
                     // A control frame may have come between the fragments of a message.
-                    if unfinished.message.is_none() {
+                    if unfinished.payload.is_none() {
                         self.unfinished = None;
                     }
                     return Ok(Some(incoming));
@@ -207,7 +197,7 @@ impl Unfinished {
             return Ok(Received::Starved);
         };
         take(input, header_len - known_len);
-        admit(&header, self.message.as_ref(), message_max)?;
+        admit(&header, self.payload.as_ref(), message_max)?;
         self.stage = if header.opcode.is_control() {
             Stage::Control {
                 header,
@@ -215,9 +205,8 @@ impl Unfinished {
                 received: 0,
             }
         } else {
-            if self.message.is_none() {
-                self.message = Some(Message::begin(header.opcode));
-            }
+            let is_text = header.opcode == Opcode::Text;
+            self.payload.get_or_insert_with(|| Payload::new(is_text));
             Stage::Data {
                 header,
                 received: 0,
@@ -231,15 +220,15 @@ impl Unfinished {
         input: &mut &mut [u8],
         message_max: usize,
     ) -> Result<Received, ProtocolError> {
-        let (Stage::Data { header, received }, Some(message)) =
-            (&mut self.stage, &mut self.message)
+        let (Stage::Data { header, received }, Some(payload)) =
+            (&mut self.stage, &mut self.payload)
         else {
             return Ok(Received::Part);
         };
         let piece = take_up_to(input, header.payload_len - *received);
         apply_mask(piece, header.key, *received);
         *received += piece.len() as u64;
-        message.push(piece, message_max)?;
+        payload.push(piece, message_max)?;
         if *received < header.payload_len {
             return Ok(Received::Starved);
         }
@@ -248,10 +237,14 @@ impl Unfinished {
         if !fin {
             return Ok(Received::Part);
         }
-        match self.message.take() {
-            Some(message) => message.finish().map(Received::Whole),
-            None => Ok(Received::Part),
+        if !payload.is_complete() {
+            return Err(ProtocolError::InvalidUtf8);
         }
+        Ok(match self.payload.take() {
+            Some(Payload::Text { text, .. }) => Received::Whole(Incoming::Text(Cow::Owned(text))),
+            Some(Payload::Binary(bytes)) => Received::Whole(Incoming::Binary(Cow::Owned(bytes))),
+            None => Received::Part,
+        })
     }
 
     fn receive_control(&mut self, input: &mut &mut [u8]) -> Result<Received, ProtocolError> {
@@ -283,83 +276,17 @@ impl Unfinished {
     }
 }
 
-impl Message {
-    fn begin(opcode: Opcode) -> Self {
-        if opcode == Opcode::Text {
-            Self::Text {
-                text: String::new(),
-                decoder: utf8::Decoder::default(),
-            }
-        } else {
-            Self::Binary(Vec::new())
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Text { text, decoder } => text.len() + decoder.pending_len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    fn held_len(&self) -> usize {
-        match self {
-            Self::Text { text, .. } => text.capacity(),
-            Self::Binary(bytes) => bytes.capacity(),
-        }
-    }
-
-    fn push(&mut self, piece: &[u8], message_max: usize) -> Result<(), ProtocolError> {
-        match self {
-            Self::Text { text, decoder } => {
-                let growth = growth(text.len(), text.capacity(), piece.len() + 3, message_max);
-                text.reserve_exact(growth);
-                decoder
-                    .push(piece, text)
-                    .map_err(|_| ProtocolError::InvalidUtf8)
-            }
-            Self::Binary(bytes) => {
-                let growth = growth(bytes.len(), bytes.capacity(), piece.len(), message_max);
-                bytes.reserve_exact(growth);
-                bytes.extend_from_slice(piece);
-                Ok(())
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Incoming<'static>, ProtocolError> {
-        match self {
-            Self::Text { text, decoder } if decoder.is_complete() => {
-                Ok(Incoming::Text(Cow::Owned(text)))
-            }
-            Self::Text { .. } => Err(ProtocolError::InvalidUtf8),
-            Self::Binary(bytes) => Ok(Incoming::Binary(Cow::Owned(bytes))),
-        }
-    }
-}
-
-/// How many bytes to reserve so that `more` fit: doubling, but never past `message_max` unless needed.
-///
-/// The standard growth would overshoot the bound by up to its double.
-fn growth(len: usize, capacity: usize, more: usize, message_max: usize) -> usize {
-    let needed = len + more;
-    if needed <= capacity {
-        return 0;
-    }
-    needed.max(message_max.min(2 * capacity)) - len
-}
-
 /// Checks a data frame's place in the order of fragments (RFC 6455 §5.4) and the message's size.
 fn admit(
     header: &Header,
-    message: Option<&Message>,
+    begun: Option<&Payload>,
     message_max: usize,
 ) -> Result<(), ProtocolError> {
-    let begun_len = match (header.opcode, message) {
+    let begun_len = match (header.opcode, begun) {
         (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
         (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
         (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
-        (Opcode::Continuation, Some(message)) => message.len() as u64,
+        (Opcode::Continuation, Some(payload)) => payload.received_len() as u64,
         (Opcode::Text | Opcode::Binary, None) => 0,
     };
     // Both are below 2^63.

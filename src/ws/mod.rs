@@ -8,4 +8,5 @@ pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod message;
+pub mod payload;
 pub mod utf8;
