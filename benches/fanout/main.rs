@@ -25,7 +25,8 @@ use report::{Rounds, entry, print_table};
 use support::journal::{self, Journal};
 use support::machine::{self, Cores};
 use support::procfs::Bystanders;
-use support::server::{Kind, serve_if_child};
+use support::serve_if_child;
+use support::server::Kind;
 use support::text::grouped;
 use trial::{Contestant, Outcome, Trial};
 

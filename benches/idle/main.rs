@@ -16,7 +16,8 @@ use serde_json::json;
 
 use support::journal::Journal;
 use support::machine::{self, Cores};
-use support::server::{Kind, Server, serve_if_child};
+use support::serve_if_child;
+use support::server::{Kind, Server};
 use support::swarm::Swarm;
 use support::text::{duration, grouped};
 

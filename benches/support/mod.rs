@@ -11,3 +11,14 @@ pub(crate) mod server;
 pub(crate) mod swarm;
 pub(crate) mod text;
 pub(crate) mod wire;
+
+use std::io;
+
+/// Turns this process into a server if it was started as one; returns only when it was not.
+pub(crate) fn serve_if_child() -> io::Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        Some(server::FLOOR) => floor::run(),
+        Some(server::PEER) => peer::run(),
+        _ => Ok(()),
+    }
+}

@@ -13,8 +13,8 @@ use super::machine::Cores;
 use super::procfs::{self, Cpu};
 
 /// The hidden first argument that turns a bench into one of its own servers.
-const FLOOR: &str = "__floor";
-const PEER: &str = "__peer";
+pub(super) const FLOOR: &str = "__floor";
+pub(super) const PEER: &str = "__peer";
 
 /// After this the server's counters are read as they are.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
@@ -43,15 +43,6 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-/// Turns this process into a server if it was started as one; returns only when it was not.
-pub(crate) fn serve_if_child() -> io::Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        Some(FLOOR) => super::floor::run(),
-        Some(PEER) => super::peer::run(),
-        _ => Ok(()),
     }
 }
 

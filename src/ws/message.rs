@@ -422,6 +422,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn messages_of_every_length_class_are_read() {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536, MAX] {
             let payload = vec![b'x'; len];
@@ -506,6 +507,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_message_may_reach_the_bound_and_not_pass_it() {
         let at = vec![b'x'; MAX];
         let (read_at, none) = read([&frame(0x81, &at)[..]]);
@@ -578,6 +580,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn one_byte_fragments_never_hold_more_than_the_bound_and_a_little() {
         let mut reader = MessageReader::default();
         let mut first = frame(0x01, b"x");
