@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::hub::ClientId;
 
+/// How often time moves on in a second.
+pub const TICKS_PER_SECOND: u32 = 10;
 /// The grain of all deadlines.
-pub const TICK: Duration = Duration::from_millis(100);
+pub const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SECOND as u64);
 
 /// A moment, in ticks since the program started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::deadlines::{TICK, Tick};
+use crate::deadlines::{TICKS_PER_SECOND, Tick};
+
+/// What a tick adds is a whole number of such parts of a message.
+const PARTS: u32 = TICKS_PER_SECOND;
 
 /// How long a client may stay above the rate before it has to leave.
 pub const RATE_WARNING: Duration = Duration::from_secs(10);
@@ -10,6 +13,7 @@ pub const RATE_WARNING: Duration = Duration::from_secs(10);
 /// What one client has left to say: a token bucket that holds one second's worth of messages.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageRate {
+    /// In parts of a message.
     left: u32,
     counted_at: Tick,
     over_since: Tick,
@@ -30,7 +34,7 @@ impl MessageRate {
     /// A full bucket of `rate` messages.
     pub fn new(rate: u32, now: Tick) -> Self {
         Self {
-            left: rate,
+            left: rate.saturating_mul(PARTS),
             counted_at: now,
             over_since: Tick::NEVER,
         }
@@ -42,14 +46,16 @@ impl MessageRate {
         if rate == 0 || count == 0 {
             return Verdict::Fine;
         }
-        let passed = TICK * now.since(self.counted_at);
-        let refill = passed.as_millis() * u128::from(rate) / 1000;
+        let full = rate.saturating_mul(PARTS);
+        let refill = rate.saturating_mul(now.since(self.counted_at));
         self.counted_at = now;
-        self.left =
-            u32::try_from(refill).map_or(rate, |refill| self.left.saturating_add(refill).min(rate));
-        if let Some(left) = self.left.checked_sub(count) {
-            self.left = left;
+        self.left = self.left.saturating_add(refill).min(full);
+        if self.left >= full / 2 {
+            // It has slowed down; to pause for a moment would not be enough.
             self.over_since = Tick::NEVER;
+        }
+        if let Some(left) = self.left.checked_sub(count.saturating_mul(PARTS)) {
+            self.left = left;
             return Verdict::Fine;
         }
         self.left = 0;
@@ -61,5 +67,71 @@ impl MessageRate {
         } else {
             Verdict::Fine
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::deadlines::Deadlines;
+
+    /// Spends one message at each of `moments`, in milliseconds, and tells the first verdict of each kind.
+    fn first(rate: u32, moments: impl Iterator<Item = u64>) -> (Option<u64>, Option<u64>) {
+        let start = Instant::now();
+        let deadlines = Deadlines::new(start);
+        let mut bucket = MessageRate::new(rate, deadlines.tick(start));
+        let (mut warned, mut exceeded) = (None, None);
+        for at in moments {
+            let now = deadlines.tick(start + Duration::from_millis(at));
+            match bucket.spend(1, rate, now) {
+                Verdict::Fine => {}
+                Verdict::Warned => warned = warned.or(Some(at)),
+                Verdict::Exceeded => exceeded = exceeded.or(Some(at)),
+            }
+        }
+        (warned, exceeded)
+    }
+
+    /// Every `gap` milliseconds, for a minute.
+    fn every(gap: u64) -> impl Iterator<Item = u64> {
+        (0..60_000).step_by(gap as usize)
+    }
+
+    #[test]
+    fn who_stays_within_the_rate_is_never_warned_however_low_it_is() {
+        for (rate, gap) in [(1, 1_000), (3, 334), (7, 143), (9, 112), (50, 20), (99, 11)] {
+            assert_eq!(first(rate, every(gap)), (None, None), "{rate} a second");
+        }
+    }
+
+    #[test]
+    fn who_stays_above_the_rate_is_warned_and_has_to_leave_ten_seconds_later() {
+        for (rate, gap) in [(3, 250), (9, 90), (50, 12), (100, 5)] {
+            let (warned, exceeded) = first(rate, every(gap));
+            let (warned, exceeded) = (warned.expect("warned"), exceeded.expect("exceeded"));
+            assert!(
+                (10_000..10_700).contains(&(exceeded - warned)),
+                "{rate} a second"
+            );
+        }
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_who_slows_down_after_a_warning_may_stay() {
+        let burst = (0..100).map(|_| 0);
+        assert_eq!(first(100, burst), (None, None));
+        // Twice the rate for five seconds, then half of it for five, again and again.
+        let moments = every(5).filter(|at| at % 10_000 < 5_000 || at % 20 == 0);
+        let (warned, exceeded) = first(100, moments);
+        assert!(warned.is_some());
+        assert_eq!(exceeded, None);
+    }
+
+    #[test]
+    fn no_limit_is_no_limit_and_the_highest_rate_does_not_overflow() {
+        assert_eq!(first(0, every(1)), (None, None));
+        assert_eq!(first(u32::MAX, every(1)), (None, None));
     }
 }
