@@ -169,6 +169,11 @@ impl<S: Stream> Engine<S> {
         self.clients.len()
     }
 
+    /// How many bytes are queued for all clients together, what they share counted once.
+    pub fn queued_len(&self) -> usize {
+        self.hub.held_len() + self.own_len
+    }
+
     /// What happened so far.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

@@ -131,8 +131,12 @@ fn interrupted_calls_are_repeated() {
     let smooth = smooth_conversation();
     let interrupted = conversation_with(|peer| {
         let mut socket = peer.socket();
-        socket.read_errors.extend([ErrorKind::Interrupted; 3]);
-        socket.write_errors.extend([ErrorKind::Interrupted; 3]);
+        socket
+            .read_errors
+            .extend([ErrorKind::Interrupted; 3].map(Into::into));
+        socket
+            .write_errors
+            .extend([ErrorKind::Interrupted; 3].map(Into::into));
     });
     assert_eq!(interrupted, smooth);
 }
@@ -145,7 +149,7 @@ fn a_reset_ends_one_client_and_nobody_else_notices() {
     broken
         .socket()
         .write_errors
-        .push_back(ErrorKind::BrokenPipe);
+        .push_back(ErrorKind::BrokenPipe.into());
     healthy.say("still here");
     world.settle();
     assert!(reset.is_closed() && broken.is_closed());
@@ -550,7 +554,7 @@ fn when_descriptors_run_out_the_listener_rests_until_a_client_leaves_or_a_second
     let mut world = world();
     let a = world.join();
     let resource_error = ErrorKind::Other;
-    world.network.backlog.push_back(Err(resource_error));
+    world.network.backlog.push_back(Err(resource_error.into()));
     let waiting = world.connect();
     waiting.send(UPGRADE);
     world.settle();
@@ -559,7 +563,7 @@ fn when_descriptors_run_out_the_listener_rests_until_a_client_leaves_or_a_second
     world.settle();
     assert!(waiting.take().starts_with(b"HTTP/1.1 101"));
 
-    world.network.backlog.push_back(Err(resource_error));
+    world.network.backlog.push_back(Err(resource_error.into()));
     let waiting = world.connect();
     waiting.send(UPGRADE);
     world.settle();
@@ -572,7 +576,7 @@ fn when_descriptors_run_out_the_listener_rests_until_a_client_leaves_or_a_second
 fn a_connection_that_dies_in_the_backlog_does_not_stop_the_next() {
     let mut world = world();
     for error in [ErrorKind::ConnectionAborted, ErrorKind::Interrupted] {
-        world.network.backlog.push_back(Err(error));
+        world.network.backlog.push_back(Err(error.into()));
     }
     world.join();
 }

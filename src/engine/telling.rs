@@ -40,7 +40,7 @@ impl<S: Stream> Engine<S> {
 
     /// Keeps what is queued for all clients together within its bound: those who are owed most leave.
     pub(super) fn shed(&mut self) {
-        if self.hub.held_len() + self.own_len <= self.config.max_queued {
+        if self.queued_len() <= self.config.max_queued {
             return;
         }
         let mut owed: Vec<(usize, ClientId)> = self
@@ -51,7 +51,7 @@ impl<S: Stream> Engine<S> {
             .collect();
         owed.sort_unstable_by_key(|(len, _)| Reverse(*len));
         for (_, id) in owed {
-            if self.hub.held_len() + self.own_len <= self.config.max_queued {
+            if self.queued_len() <= self.config.max_queued {
                 return;
             }
             self.leave(id, End::Overload);

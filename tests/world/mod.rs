@@ -40,8 +40,8 @@ pub struct Socket {
     pub room: usize,
     pub write_max: usize,
     /// Errors for the next calls.
-    pub read_errors: VecDeque<ErrorKind>,
-    pub write_errors: VecDeque<ErrorKind>,
+    pub read_errors: VecDeque<io::Error>,
+    pub write_errors: VecDeque<io::Error>,
     pub peer_has_shut: bool,
     pub server_has_shut: bool,
     pub server_has_closed: bool,
@@ -51,6 +51,7 @@ pub struct Socket {
     is_write_edge: bool,
     /// A write was refused, so that room is worth an edge.
     is_write_blocked: bool,
+    addr: SocketAddr,
     id: Option<ClientId>,
 }
 
@@ -78,7 +79,7 @@ impl Read for ScriptedStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
         if let Some(error) = socket.read_errors.pop_front() {
-            return Err(error.into());
+            return Err(error);
         }
         if socket.inbound.is_empty() {
             return if socket.peer_has_shut {
@@ -101,7 +102,7 @@ impl Write for ScriptedStream {
         assert!(!socket.server_has_shut, "nothing is written after the end");
         socket.writes += 1;
         if let Some(error) = socket.write_errors.pop_front() {
-            return Err(error.into());
+            return Err(error);
         }
         let len = bytes.len().min(socket.room).min(socket.write_max);
         if len == 0 {
@@ -147,7 +148,9 @@ impl Peer {
     pub fn reset(&self) {
         let mut socket = self.socket();
         socket.inbound.clear();
-        socket.read_errors.push_back(ErrorKind::ConnectionReset);
+        socket
+            .read_errors
+            .push_back(ErrorKind::ConnectionReset.into());
         socket.is_read_edge = true;
     }
 
@@ -192,6 +195,15 @@ impl Peer {
         lines
     }
 
+    pub fn is_accepted(&self) -> bool {
+        self.socket().id.is_some()
+    }
+
+    /// Whether the server has something for a socket that takes nothing.
+    pub fn is_blocked(&self) -> bool {
+        self.socket().is_write_blocked
+    }
+
     pub fn is_closed(&self) -> bool {
         self.socket().server_has_closed
     }
@@ -200,7 +212,9 @@ impl Peer {
 /// The listener and the poll.
 #[derive(Debug, Default)]
 pub struct ScriptedNetwork {
-    pub backlog: VecDeque<Result<Peer, ErrorKind>>,
+    pub backlog: VecDeque<io::Result<Peer>>,
+    /// Errors for the next registrations.
+    pub register_errors: VecDeque<io::Error>,
     sockets: Vec<Rc<RefCell<Socket>>>,
 }
 
@@ -209,13 +223,19 @@ impl Network for ScriptedNetwork {
 
     fn accept(&mut self) -> io::Result<(ScriptedStream, SocketAddr)> {
         match self.backlog.pop_front() {
-            Some(Ok(peer)) => Ok((ScriptedStream(peer.0), ([127, 0, 0, 1], 1).into())),
-            Some(Err(error)) => Err(error.into()),
+            Some(Ok(peer)) => {
+                let addr = peer.socket().addr;
+                Ok((ScriptedStream(peer.0), addr))
+            }
+            Some(Err(error)) => Err(error),
             None => Err(ErrorKind::WouldBlock.into()),
         }
     }
 
     fn register(&mut self, stream: &mut ScriptedStream, id: ClientId) -> io::Result<()> {
+        if let Some(error) = self.register_errors.pop_front() {
+            return Err(error);
+        }
         let mut socket = stream.0.borrow_mut();
         assert_eq!(socket.id, None, "registered once");
         socket.id = Some(id);
@@ -249,6 +269,11 @@ impl World {
 
     /// A connection that waits to be accepted.
     pub fn connect(&mut self) -> Peer {
+        self.connect_from(([127, 0, 0, 1], 1).into())
+    }
+
+    /// The same from another address.
+    pub fn connect_from(&mut self, addr: SocketAddr) -> Peer {
         let peer = Peer(Rc::new(RefCell::new(Socket {
             inbound: VecDeque::new(),
             read_max: usize::MAX,
@@ -264,6 +289,7 @@ impl World {
             is_read_edge: false,
             is_write_edge: false,
             is_write_blocked: false,
+            addr,
             id: None,
         })));
         self.network.backlog.push_back(Ok(peer.clone()));
@@ -332,7 +358,8 @@ impl World {
         }
     }
 
-    fn has_edges(&self) -> bool {
+    /// Whether something has happened that was not announced yet.
+    pub fn has_edges(&self) -> bool {
         self.network.sockets.iter().any(|socket| {
             let socket = socket.borrow();
             !socket.server_has_closed && (socket.is_read_edge || socket.is_write_edge)

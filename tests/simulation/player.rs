@@ -1,0 +1,338 @@
+//! A peer in the simulated world: what it does, what it was told, and what it may expect.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::time::Instant;
+
+use fanfare::config::{CLOSE_WAIT, Config};
+
+use crate::random::Random;
+use crate::world::{Peer, masked_frame};
+
+/// How far a player has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It speaks HTTP.
+    Http,
+    /// It is in the room.
+    Member,
+    /// It talks to itself.
+    Echo,
+    /// It was told that the connection ends: by a close frame with this code, or by an HTTP answer.
+    Told(u16),
+}
+
+/// What the server waits for with a player that does nothing about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// That it takes more than so many bytes, for it is owed more.
+    Write(usize),
+    /// The end of the request after so many answers.
+    Request(usize),
+    /// A pong, or the end of a message.
+    Peer,
+    /// The end of the stream, after the end of its own.
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) name: String,
+    pub(crate) peer: Peer,
+    pub(crate) stage: Stage,
+    /// What it means to send, of which any part may have been sent.
+    pub(crate) outgoing: VecDeque<u8>,
+    /// What it received, up to the last whole frame or answer.
+    received: Vec<u8>,
+    /// What it said, as everybody is to hear it.
+    pub(crate) said: Vec<String>,
+    /// The place in the order of all lines of the next one that it must hear. At first only a range is
+    /// known: it joined somewhere within a turn.
+    pub(crate) next_line: RangeInclusive<usize>,
+    echoed: usize,
+    /// It takes what it gets, answers pings, breaks no rule and has no accident: nothing may befall it.
+    pub(crate) is_calm: bool,
+    /// It sends nothing more: it has closed, or a part of something is all that ever comes.
+    pub(crate) is_silent: bool,
+    pub(crate) is_mute: bool,
+    /// The close code that its last words must bring.
+    pub(crate) expected_close: Option<u16>,
+    /// When the server must be done with it, whatever else happens.
+    pub(crate) due: Option<(Wait, Instant)>,
+    /// When it first took less than there was for it, from which time on it may miss pings.
+    limited_since: Option<Instant>,
+    answers: usize,
+    taken_len: usize,
+    pings_sent: u32,
+    last_pong: Option<u32>,
+}
+
+impl Player {
+    pub(crate) fn new(name: String, peer: Peer) -> Self {
+        Self {
+            name,
+            peer,
+            stage: Stage::Http,
+            outgoing: VecDeque::new(),
+            received: Vec::new(),
+            said: Vec::new(),
+            next_line: 0..=usize::MAX,
+            echoed: 0,
+            is_calm: true,
+            is_silent: false,
+            is_mute: false,
+            expected_close: None,
+            due: None,
+            limited_since: None,
+            answers: 0,
+            taken_len: 0,
+            pings_sent: 0,
+            last_pong: None,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Member | Stage::Echo) && !self.peer.is_closed()
+    }
+
+    /// Lets some of what it means to send go.
+    pub(crate) fn deliver(&mut self, len: usize) {
+        let len = len.min(self.outgoing.len());
+        if len > 0 {
+            let bytes: Vec<u8> = self.outgoing.drain(..len).collect();
+            self.peer.send(&bytes);
+        }
+    }
+
+    /// Says something that nobody else says, in one of the ways in which it can be said.
+    pub(crate) fn say(&mut self, random: &mut Random, config: &Config) {
+        let mut text = format!("{}.{}:", self.name, self.said.len());
+        let len_max = random.between(text.len(), config.max_message - 4);
+        while text.len() + 4 <= len_max {
+            text.push(*random.pick(&['a', ' ', '\n', 'é', '€', '😀', 'z']));
+        }
+        let wire = match random.below(4) {
+            0 => format!(" \n{text}\t "),
+            _ => text,
+        };
+        let is_echo = self.stage == Stage::Echo;
+        self.said.push(if is_echo {
+            wire.clone()
+        } else {
+            wire.trim().replace('\n', " ")
+        });
+        let opcode = if is_echo {
+            1
+        } else {
+            *random.pick(&[1, 1, 1, 2])
+        };
+        let mut rest = wire.as_bytes();
+        let mut first = opcode;
+        while random.chance(25) {
+            let (piece, behind) = rest.split_at(random.below(rest.len() + 1));
+            self.outgoing.extend(masked_frame(first, piece));
+            if random.chance(50) {
+                self.ping();
+            }
+            (rest, first) = (behind, 0);
+        }
+        self.outgoing.extend(masked_frame(0x80 | first, rest));
+    }
+
+    pub(crate) fn ping(&mut self) {
+        self.pings_sent += 1;
+        let payload = self.pings_sent.to_be_bytes();
+        self.outgoing.extend(masked_frame(0x89, &payload));
+    }
+
+    /// Reads what came in the turn during which the order grew to `order`, from `before` lines on.
+    pub(crate) fn listen(&mut self, order: &[String], before: usize) {
+        let taken = self.peer.take();
+        if self.stage == Stage::Http && self.received.is_empty() && !taken.is_empty() {
+            self.next_line = before..=order.len();
+        }
+        self.taken_len += taken.len();
+        self.received.extend(taken);
+        while self.stage == Stage::Http {
+            if !self.take_answer() {
+                return;
+            }
+        }
+        while let Some((first, payload)) = take_frame(&mut self.received) {
+            let (Stage::Member | Stage::Echo) = self.stage else {
+                panic!("{} hears more after the end", self.name);
+            };
+            match first {
+                0x81 => self.hear(&payload, order),
+                0x89 if !self.is_mute && !self.is_silent => {
+                    self.outgoing.extend(masked_frame(0x8a, &payload));
+                }
+                0x89 => {}
+                0x8a => {
+                    let number: [u8; 4] = payload.try_into().expect("a pong to one of our pings");
+                    let number = Some(u32::from_be_bytes(number));
+                    assert!(self.last_pong < number && number <= Some(self.pings_sent));
+                    self.last_pong = number;
+                }
+                0x88 => {
+                    let code = match payload[..] {
+                        [high, low] => u16::from_be_bytes([high, low]),
+                        _ => 1005,
+                    };
+                    self.stage = Stage::Told(code);
+                }
+                _ => panic!("{} got a frame that begins with {first:#x}", self.name),
+            }
+        }
+    }
+
+    /// Notes what the server waits for, and since when.
+    pub(crate) fn watch_time(&mut self, now: Instant, config: &Config) {
+        let wait = if self.peer.socket().server_has_shut {
+            Some((Wait::End, CLOSE_WAIT))
+        } else if !self.peer.is_accepted() || matches!(self.stage, Stage::Told(_)) {
+            None
+        } else if self.peer.is_blocked() {
+            Some((Wait::Write(self.taken_len), config.write_wait))
+        } else if self.stage == Stage::Http {
+            Some((Wait::Request(self.answers), config.request_timeout))
+        } else if (self.is_mute || self.is_silent) && self.outgoing.is_empty() {
+            Some((Wait::Peer, config.pong_wait))
+        } else {
+            None
+        };
+        match (wait, self.due) {
+            (Some((wait, _)), Some((same, _))) if wait == same => {}
+            _ => self.due = wait.map(|(wait, time)| (wait, now + time)),
+        }
+        let is_limited = self.peer.is_blocked() || self.peer.socket().room < usize::MAX / 2;
+        if is_limited {
+            self.limited_since.get_or_insert(now);
+        }
+    }
+
+    /// Whether the server may have given it up, for what it does or fails to do, and not have been able
+    /// to say so yet.
+    pub(crate) fn is_suspect(&self, now: Instant, config: &Config) -> bool {
+        let pings_unseen = self
+            .limited_since
+            .is_some_and(|since| now >= since + config.pong_wait / 2);
+        self.is_mute || self.is_silent || pings_unseen
+    }
+
+    /// Every line must be the next of the one order; an echo is the next of what was said.
+    fn hear(&mut self, payload: &[u8], order: &[String]) {
+        let text = str::from_utf8(payload).expect("the server sends UTF-8");
+        if self.stage == Stage::Echo {
+            assert_eq!(text, self.said[self.echoed], "{}'s echo", self.name);
+            self.echoed += 1;
+            return;
+        }
+        for line in text.split('\n') {
+            let place = if self.next_line.start() == self.next_line.end() {
+                *self.next_line.start()
+            } else {
+                let mut candidates = self.next_line.clone();
+                let found = candidates.find(|&place| order.get(place).is_some_and(|it| it == line));
+                found.unwrap_or_else(|| {
+                    panic!("{} first hears {line:?}, too early or too late", self.name)
+                })
+            };
+            assert_eq!(
+                order.get(place).map(String::as_str),
+                Some(line),
+                "what {} hears next",
+                self.name
+            );
+            self.next_line = place + 1..=place + 1;
+        }
+    }
+
+    /// Whether everything it could have heard has been heard.
+    pub(crate) fn has_heard_all(&self, order: &[String]) -> bool {
+        match self.stage {
+            Stage::Echo => self.echoed == self.said.len(),
+            _ => self.next_line.contains(&order.len()),
+        }
+    }
+
+    /// Takes one HTTP answer off what was received.
+    fn take_answer(&mut self) -> bool {
+        let Some(head_end) = self
+            .received
+            .windows(4)
+            .position(|bytes| bytes == b"\r\n\r\n")
+        else {
+            return false;
+        };
+        let head = str::from_utf8(&self.received[..head_end])
+            .expect("ASCII")
+            .to_owned();
+        let status: u16 = head[9..12].parse().expect("a status");
+        let body_len: usize = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .map_or(0, |len| len.parse().expect("a length"));
+        if self.received.len() < head_end + 4 + body_len {
+            return false;
+        }
+        self.received.drain(..head_end + 4 + body_len);
+        self.answers += 1;
+        self.stage = match status {
+            101 if head.contains("Sec-WebSocket-Accept") && self.name.starts_with('e') => {
+                Stage::Echo
+            }
+            101 => Stage::Member,
+            _ if head.contains("Connection: close") => Stage::Told(status),
+            _ => Stage::Http,
+        };
+        true
+    }
+}
+
+/// Takes one frame off the front of `bytes`, if it is whole.
+fn take_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+    let (len, start) = match *bytes.get(1)? {
+        126 => (
+            u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]).into(),
+            4,
+        ),
+        127 => {
+            let len: [u8; 8] = bytes.get(2..10)?.try_into().ok()?;
+            (u64::from_be_bytes(len) as usize, 10)
+        }
+        len => {
+            assert!(len < 126, "a server's frame is not masked");
+            (usize::from(len), 2)
+        }
+    };
+    if bytes.len() < start + len {
+        return None;
+    }
+    let payload = bytes[start..start + len].to_vec();
+    let first = bytes[0];
+    bytes.drain(..start + len);
+    Some((first, payload))
+}
+
+/// Words that end a connection, and the close code that they bring.
+pub(crate) fn rubbish(random: &mut Random, config: &Config, is_echo: bool) -> (Vec<u8>, u16) {
+    let too_long = u16::try_from(config.max_message + 1).expect("small settings");
+    let [high, low] = too_long.to_be_bytes();
+    let (bytes, code): (Vec<u8>, u16) = match random.below(if is_echo { 12 } else { 13 }) {
+        0 => (vec![0x81, 0x01, b'x'], 1002),
+        1 => (masked_frame(0xc1, b"reserved"), 1002),
+        2 => (masked_frame(0x83, b"no opcode"), 1002),
+        3 => (masked_frame(0x09, b"half a ping"), 1002),
+        4 => (masked_frame(0x89, &[0; 126]), 1002),
+        5 => (masked_frame(0x80, b"nothing to continue"), 1002),
+        6 => (vec![0x81, 0xfe, 0, 5], 1002),
+        7 => (vec![0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], 1002),
+        8 => (masked_frame(0x88, b"\x03\xed"), 1002),
+        9 => (masked_frame(0x88, b"\x03"), 1002),
+        10 => (vec![0x81, 0xfe, high.max(1), low, 1, 2, 3, 4], 1009),
+        11 => (masked_frame(0x81, b"bad \xff"), 1007),
+        _ => (masked_frame(0x82, b"bad \xff"), 1003),
+    };
+    (bytes, code)
+}
