@@ -47,7 +47,9 @@ impl Server {
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the server starts");
         let stdout = Capture::of(child.stdout.take().expect("stdout is piped"));
-        let stderr = Capture::of(child.stderr.take().expect("stderr is piped"));
+        // A test may have put something worse than a pipe there.
+        let stderr = child.stderr.take();
+        let stderr = stderr.map_or_else(|| Capture::of(std::io::empty()), Capture::of);
         let announcement = stdout.wait_for(|line| line.contains("listening on"));
         let announcement = announcement.unwrap_or_else(|| {
             let _ = child.kill();
@@ -101,10 +103,14 @@ impl Server {
         socket
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its short name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.child.id())])
+            .args(["-c", &format!("kill -{name} {}", self.pid())])
             .status()
             .expect("there is a shell");
         assert!(status.success(), "kill -{name}");

@@ -1,9 +1,10 @@
 //! A raw socket: it says any bytes, and understands what the server says with every rule checked.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::PATIENCE;
 use super::wire;
@@ -58,6 +59,16 @@ impl Peer {
         Self::over(socket.into())
     }
 
+    /// Connects from another address of this machine.
+    pub(crate) fn connect_from(local: IpAddr, addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+        socket
+            .bind(&SocketAddr::from((local, 0)).into())
+            .expect("an address of this machine");
+        socket.connect(&addr.into()).expect("the server accepts");
+        Self::over(socket.into())
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
@@ -103,6 +114,12 @@ impl Peer {
         self.stream
             .shutdown(Shutdown::Write)
             .expect("the connection is up");
+    }
+
+    /// Ends the connection with a reset.
+    pub(crate) fn reset(self) {
+        let linger = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        linger.expect("an option");
     }
 
     /// Upgrades this connection, which has not said anything yet.

@@ -10,6 +10,7 @@
 )]
 
 mod player;
+#[path = "../common/random.rs"]
 mod random;
 mod simulation;
 #[path = "../world/mod.rs"]

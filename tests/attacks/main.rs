@@ -1,0 +1,21 @@
+//! The live server under attack, while a healthy pair keeps chatting: each of its messages arrives, in
+//! order, the server lives, and what the attack cost is given back.
+//!
+//! `cargo test --test attacks -- --nocapture` prints what each attack did to the pair and to memory.
+
+#![allow(
+    clippy::print_stderr,
+    reason = "the measured effect of each attack is shown"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod crowds;
+mod frames;
+mod machine;
+mod mutations;
+mod process;
+#[path = "../common/random.rs"]
+mod random;
+mod requests;
+mod scene;
