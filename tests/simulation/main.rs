@@ -9,6 +9,8 @@
     reason = "a seed that fails says so, and why"
 )]
 
+mod actions;
+mod endings;
 mod player;
 #[path = "../common/random.rs"]
 mod random;

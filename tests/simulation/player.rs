@@ -314,25 +314,3 @@ fn take_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     bytes.drain(..start + len);
     Some((first, payload))
 }
-
-/// Words that end a connection, and the close code that they bring.
-pub(crate) fn rubbish(random: &mut Random, config: &Config, is_echo: bool) -> (Vec<u8>, u16) {
-    let too_long = u16::try_from(config.max_message + 1).expect("small settings");
-    let [high, low] = too_long.to_be_bytes();
-    let (bytes, code): (Vec<u8>, u16) = match random.below(if is_echo { 12 } else { 13 }) {
-        0 => (vec![0x81, 0x01, b'x'], 1002),
-        1 => (masked_frame(0xc1, b"reserved"), 1002),
-        2 => (masked_frame(0x83, b"no opcode"), 1002),
-        3 => (masked_frame(0x09, b"half a ping"), 1002),
-        4 => (masked_frame(0x89, &[0; 126]), 1002),
-        5 => (masked_frame(0x80, b"nothing to continue"), 1002),
-        6 => (vec![0x81, 0xfe, 0, 5], 1002),
-        7 => (vec![0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], 1002),
-        8 => (masked_frame(0x88, b"\x03\xed"), 1002),
-        9 => (masked_frame(0x88, b"\x03"), 1002),
-        10 => (vec![0x81, 0xfe, high.max(1), low, 1, 2, 3, 4], 1009),
-        11 => (masked_frame(0x81, b"bad \xff"), 1007),
-        _ => (masked_frame(0x82, b"bad \xff"), 1003),
-    };
-    (bytes, code)
-}

@@ -1,41 +1,37 @@
-//! One seed: settings, players, a few hundred steps, and the end of everything.
+//! One seed: settings, players, a few hundred steps, and what must hold after each turn.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use fanfare::config::{CLOSE_WAIT, Config, REFUSED_CLIENTS_MAX};
+use fanfare::config::{Config, REFUSED_CLIENTS_MAX};
 use fanfare::hub::ClientId;
-use fanfare::metrics::End;
-use fanfare::status::Refusal;
-use fanfare::ws::close::ProtocolError;
 
-use crate::player::{Player, Stage, rubbish};
+use crate::actions::act;
+use crate::player::{Player, Stage};
 use crate::random::Random;
-use crate::world::{Peer, UPGRADE, World, masked_frame};
+use crate::world::{UPGRADE, World, masked_frame};
 
 const PLAYERS_MAX: usize = 14;
 /// Deadlines have a grain of a tenth of a second, and one tick of doubt.
-const SLACK: Duration = Duration::from_millis(300);
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SLACK: Duration = Duration::from_millis(300);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Errors of accept, of which the numbers are Linux's: EMFILE, ENFILE, ENOBUFS, ECONNABORTED, EPROTO, EINTR.
 const ACCEPT_ERRORS: [i32; 6] = [24, 23, 105, 103, 71, 4];
-/// Errors of sockets that end them: ECONNRESET, EPIPE, ETIMEDOUT, ENOBUFS.
-const SOCKET_ERRORS: [i32; 4] = [104, 32, 110, 105];
 
 /// One world, played from one seed.
 pub(crate) struct Simulation {
-    random: Random,
-    config: Config,
+    pub(crate) random: Random,
+    pub(crate) config: Config,
     client_limit: usize,
-    world: World,
+    pub(crate) world: World,
     /// A calm member from the first moment to the last, which hears everything.
-    witness: Player,
+    pub(crate) witness: Player,
     /// All lines in the one order.
-    order: Vec<String>,
-    players: Vec<Player>,
+    pub(crate) order: Vec<String>,
+    pub(crate) players: Vec<Player>,
     born: usize,
-    has_rate_limit: bool,
+    pub(crate) has_rate_limit: bool,
 }
 
 impl Simulation {
@@ -92,22 +88,7 @@ impl Simulation {
             }
             self.forget();
         }
-        match self.random.below(3) {
-            0 => self.vanish(),
-            1 => self.leave(),
-            _ => self.shut_down(),
-        }
-        assert_eq!(self.world.engine.client_count(), 0, "every slot is free");
-        assert_eq!(
-            self.world.engine.queued_len(),
-            0,
-            "every byte is given back"
-        );
-        assert_eq!(
-            self.world.engine.metrics().accepted,
-            self.ended(),
-            "ends and beginnings"
-        );
+        self.end();
     }
 
     /// One thing happens.
@@ -215,7 +196,7 @@ impl Simulation {
     }
 
     /// Lets time pass as the loop would: it sleeps until something is due.
-    fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.world.now + time;
         loop {
             for player in &mut self.players {
@@ -232,7 +213,7 @@ impl Simulation {
     }
 
     /// Takes turns until nothing is left to do now. A long message read byte by byte takes many.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..200_000 {
             self.turn();
             self.witness.deliver(usize::MAX);
@@ -327,7 +308,7 @@ impl Simulation {
     }
 
     /// How many of the player's messages were heard by all: its first ones, once each, in its order.
-    fn words_of(&self, player: &Player) -> usize {
+    pub(crate) fn words_of(&self, player: &Player) -> usize {
         let prefix = format!("{}.", player.name);
         let heard: Vec<&String> = self
             .order
@@ -337,199 +318,5 @@ impl Simulation {
         let said: Vec<&String> = player.said.iter().take(heard.len()).collect();
         assert_eq!(heard, said, "what {} said", player.name);
         heard.len()
-    }
-
-    /// Everybody is gone at once, without a word: the deadlines alone have to clear up.
-    fn vanish(&mut self) {
-        for player in self.players.iter_mut().chain([&mut self.witness]) {
-            player.is_calm = false;
-            player.is_mute = true;
-            player.outgoing.clear();
-            player.peer.set_room(0);
-        }
-        self.witness.stage = Stage::Told(1001);
-        let config = &self.config;
-        let longest = config.request_timeout.max(config.pong_wait) + config.write_wait;
-        // The backlog may hold some who wait for a seat, and give up no earlier than they got one.
-        let rounds = 1 + self.world.network.backlog.len() as u32;
-        let time = (longest + 2 * CLOSE_WAIT + 2 * SECOND) * rounds;
-        let end = self.world.now + time;
-        while self.world.now < end {
-            self.world.pass(SECOND);
-        }
-    }
-
-    /// Everybody takes what there is, and leaves.
-    fn leave(&mut self) {
-        self.catch_up();
-        for player in &mut self.players {
-            player.is_calm = false;
-            player.peer.shut();
-        }
-        self.pass(2 * SECOND);
-        self.witness.stage = Stage::Told(1001);
-        self.witness.peer.shut();
-        self.pass(self.config.request_timeout + self.config.write_wait + 3 * CLOSE_WAIT);
-    }
-
-    /// The server goes, and tells everybody after what they are owed.
-    fn shut_down(&mut self) {
-        self.catch_up();
-        self.world.engine.begin_shutdown();
-        self.witness.stage = Stage::Told(1001);
-        self.settle();
-        for player in &mut self.players {
-            let is_told = matches!(player.stage, Stage::Told(_) | Stage::Http);
-            assert!(
-                is_told || player.peer.is_closed(),
-                "{} was not told",
-                player.name
-            );
-            player.is_calm = false;
-            if self.random.chance(70) {
-                player.peer.shut();
-            }
-        }
-        self.pass(self.config.drain + SLACK);
-        assert!(self.world.engine.is_shut_down());
-    }
-
-    /// Lets everybody take what there is, and sees that nothing is missing.
-    fn catch_up(&mut self) {
-        for player in &mut self.players {
-            player.peer.socket().write_max = usize::MAX;
-            player.peer.set_room(usize::MAX);
-        }
-        self.pass(Duration::from_millis(1));
-        for player in self.players.iter().filter(|player| player.is_open()) {
-            assert!(
-                player.has_heard_all(&self.order),
-                "{} misses something",
-                player.name
-            );
-        }
-        for player in self
-            .players
-            .iter()
-            .filter(|player| player.is_calm && player.peer.is_accepted())
-        {
-            let is_cut = matches!(player.stage, Stage::Told(503)) || self.has_rate_limit;
-            if player.stage == Stage::Echo || player.name.starts_with('e') || is_cut {
-                continue;
-            }
-            assert_eq!(
-                self.words_of(player),
-                player.said.len(),
-                "{} was heard",
-                player.name
-            );
-        }
-    }
-
-    fn ended(&self) -> u64 {
-        let ends = [
-            End::PeerClosed,
-            End::PeerGone,
-            End::Broken(ErrorKind::Other),
-            End::Protocol(ProtocolError::InvalidUtf8),
-            End::Refused(Refusal::Late),
-            End::Answered,
-            End::Idle,
-            End::Stuck,
-            End::PongTimeout,
-            End::MessageTimeout,
-            End::WriteTimeout,
-            End::RateExceeded,
-            End::Overload,
-            End::Shutdown,
-        ];
-        assert_eq!(ends.len(), End::KINDS);
-        ends.iter()
-            .map(|end| self.world.engine.metrics().ended(*end))
-            .sum()
-    }
-}
-
-/// One player does something.
-fn act(player: &mut Player, choice: usize, random: &mut Random, config: &Config) {
-    let peer = player.peer.clone();
-    let speaks = player.is_open() && !player.is_silent;
-    match choice {
-        28..50 if speaks => {
-            for _ in 0..random.between(1, 4) {
-                player.say(random, config);
-            }
-        }
-        50..54 if speaks => {
-            for _ in 0..random.between(30, 150) {
-                player.say(random, config);
-            }
-        }
-        54..58 if speaks => (0..random.between(1, 50)).for_each(|_| player.ping()),
-        58..61 if speaks => {
-            let (bytes, code) = rubbish(random, config, player.stage == Stage::Echo);
-            player.outgoing.extend(bytes);
-            player.outgoing.extend(b"and whatever else");
-            player.expected_close = Some(code);
-            player.is_silent = true;
-        }
-        61..64 if speaks => {
-            let code = *random.pick(&[1000, 1001, 3000, 4999]);
-            player
-                .outgoing
-                .extend(masked_frame(0x88, &u16::to_be_bytes(code)));
-            player
-                .outgoing
-                .extend(masked_frame(0x81, b"said after the end"));
-            player.expected_close = Some(code);
-            player.is_silent = true;
-        }
-        64..66 if speaks => {
-            let whole = masked_frame(0x81, b"never finished");
-            player
-                .outgoing
-                .extend(&whole[..random.between(1, whole.len() - 1)]);
-            player.is_silent = true;
-            player.is_calm = false;
-        }
-        66..68 if speaks => (player.is_mute, player.is_calm) = (true, false),
-        68..78 if player.is_open() => {
-            player.is_calm = false;
-            peer.set_room(*random.pick(&[0, 0, 1, 100, 3_000]));
-        }
-        78..84 => peer.set_room(usize::MAX),
-        84..87 if player.is_open() => {
-            player.is_calm = false;
-            peer.socket().write_max = random.between(1, 200);
-        }
-        87..90 => peer.socket().read_max = random.between(50, 5_000),
-        90..92 => {
-            peer.socket()
-                .read_errors
-                .push_back(ErrorKind::Interrupted.into());
-            peer.socket()
-                .write_errors
-                .push_back(ErrorKind::Interrupted.into());
-        }
-        92..94 => break_socket(player, &peer, random),
-        94..96 => {
-            player.is_calm = false;
-            player.is_silent = true;
-            player.deliver(usize::MAX);
-            peer.shut();
-        }
-        96..98 if matches!(player.stage, Stage::Told(_)) => peer.shut(),
-        _ => {}
-    }
-}
-
-fn break_socket(player: &mut Player, peer: &Peer, random: &mut Random) {
-    player.is_calm = false;
-    player.is_silent = true;
-    let error = io::Error::from_raw_os_error(*random.pick(&SOCKET_ERRORS));
-    if random.chance(50) {
-        peer.socket().write_errors.push_back(error);
-    } else {
-        peer.reset();
     }
 }

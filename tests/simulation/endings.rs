@@ -1,0 +1,141 @@
+//! How a world ends, and what must be left of it: nothing.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use fanfare::config::CLOSE_WAIT;
+use fanfare::metrics::End;
+use fanfare::status::Refusal;
+use fanfare::ws::close::ProtocolError;
+
+use crate::player::Stage;
+use crate::simulation::{SECOND, SLACK, Simulation};
+
+impl Simulation {
+    /// Ends the world in one of three ways, and looks at what is left.
+    pub(crate) fn end(&mut self) {
+        match self.random.below(3) {
+            0 => self.vanish(),
+            1 => self.leave(),
+            _ => self.shut_down(),
+        }
+        let engine = &self.world.engine;
+        assert_eq!(engine.client_count(), 0, "every slot is free");
+        assert_eq!(engine.queued_len(), 0, "every byte is given back");
+        assert_eq!(
+            engine.metrics().accepted,
+            self.ended(),
+            "ends and beginnings"
+        );
+    }
+
+    /// Everybody is gone at once, without a word: the deadlines alone have to clear up.
+    fn vanish(&mut self) {
+        for player in self.players.iter_mut().chain([&mut self.witness]) {
+            player.is_calm = false;
+            player.is_mute = true;
+            player.outgoing.clear();
+            player.peer.set_room(0);
+        }
+        self.witness.stage = Stage::Told(1001);
+        let config = &self.config;
+        let longest = config.request_timeout.max(config.pong_wait) + config.write_wait;
+        // The backlog may hold some who wait for a seat, and give up no earlier than they got one.
+        let rounds = 1 + self.world.network.backlog.len() as u32;
+        let time = (longest + 2 * CLOSE_WAIT + 2 * SECOND) * rounds;
+        let end = self.world.now + time;
+        while self.world.now < end {
+            self.world.pass(SECOND);
+        }
+    }
+
+    /// Everybody takes what there is, and leaves.
+    fn leave(&mut self) {
+        self.catch_up();
+        for player in &mut self.players {
+            player.is_calm = false;
+            player.peer.shut();
+        }
+        self.pass(2 * SECOND);
+        self.witness.stage = Stage::Told(1001);
+        self.witness.peer.shut();
+        self.pass(self.config.request_timeout + self.config.write_wait + 3 * CLOSE_WAIT);
+    }
+
+    /// The server goes, and tells everybody after what they are owed.
+    fn shut_down(&mut self) {
+        self.catch_up();
+        self.world.engine.begin_shutdown();
+        self.witness.stage = Stage::Told(1001);
+        self.settle();
+        for player in &mut self.players {
+            let is_told = matches!(player.stage, Stage::Told(_) | Stage::Http);
+            assert!(
+                is_told || player.peer.is_closed(),
+                "{} was not told",
+                player.name
+            );
+            player.is_calm = false;
+            if self.random.chance(70) {
+                player.peer.shut();
+            }
+        }
+        self.pass(self.config.drain + SLACK);
+        assert!(self.world.engine.is_shut_down());
+    }
+
+    /// Lets everybody take what there is, and sees that nothing is missing.
+    fn catch_up(&mut self) {
+        for player in &mut self.players {
+            player.peer.socket().write_max = usize::MAX;
+            player.peer.set_room(usize::MAX);
+        }
+        self.pass(Duration::from_millis(1));
+        for player in self.players.iter().filter(|player| player.is_open()) {
+            assert!(
+                player.has_heard_all(&self.order),
+                "{} misses something",
+                player.name
+            );
+        }
+        for player in self
+            .players
+            .iter()
+            .filter(|player| player.is_calm && player.peer.is_accepted())
+        {
+            let is_cut = matches!(player.stage, Stage::Told(503)) || self.has_rate_limit;
+            if player.stage == Stage::Echo || player.name.starts_with('e') || is_cut {
+                continue;
+            }
+            assert_eq!(
+                self.words_of(player),
+                player.said.len(),
+                "{} was heard",
+                player.name
+            );
+        }
+    }
+
+    fn ended(&self) -> u64 {
+        let ends = [
+            End::PeerClosed,
+            End::PeerGone,
+            End::Broken(ErrorKind::Other),
+            End::Protocol(ProtocolError::InvalidUtf8),
+            End::Refused(Refusal::Late),
+            End::Answered,
+            End::Idle,
+            End::Stuck,
+            End::PongTimeout,
+            End::MessageTimeout,
+            End::WriteTimeout,
+            End::RateExceeded,
+            End::Overload,
+            End::Shutdown,
+        ];
+        assert_eq!(ends.len(), End::KINDS);
+        ends.iter()
+            .map(|end| self.world.engine.metrics().ended(*end))
+            .sum()
+    }
+}
