@@ -1,21 +1,21 @@
 //! Clients that connect, upgrade and leave without a word.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use crate::crowd::{Run, latencies};
-use crate::support::swarm::{ask, read_response};
+use crate::support::swarm::{ask_from, read_response};
 
-/// Each visit leaves a port in TIME_WAIT behind, and there are not many more than this.
-const VISITS_MAX: u64 = 8_000;
+/// Each visit leaves a port in TIME_WAIT behind; after so many the next loopback address takes over, which has all of its own.
+const VISITS_PER_SOURCE: u32 = 1_000;
 
 pub(crate) struct Visitors {
     addr: SocketAddr,
     at_once: usize,
-    visits_left: u64,
+    visits: u32,
     /// From connecting to the `101`, in the last run.
     pub(crate) latency_us: Histogram<u32>,
 }
@@ -25,32 +25,39 @@ impl Visitors {
         Ok(Self {
             addr,
             at_once,
-            visits_left: VISITS_MAX,
+            visits: 0,
             latency_us: latencies()?,
         })
     }
 
-    /// Comes and goes for `duration`, or until the ports are used up. A visit counts as a delivery.
+    /// Comes and goes for `duration`. A visit counts as a delivery.
     pub(crate) fn run(&mut self, duration: Duration) -> io::Result<Run> {
         self.latency_us.reset();
         let start = Instant::now();
-        let visits_before = self.visits_left;
-        while self.visits_left >= self.at_once as u64 && start.elapsed() < duration {
+        let visits_before = self.visits;
+        while start.elapsed() < duration {
+            let source = source(self.visits / VISITS_PER_SOURCE);
             let began = Instant::now();
             let asking = (0..self.at_once)
-                .map(|_| ask(self.addr))
+                .map(|_| ask_from(source, self.addr))
                 .collect::<io::Result<Vec<_>>>()?;
             for mut socket in asking {
                 read_response(&mut socket)?;
                 let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.latency_us.saturating_record(took);
-                self.visits_left -= 1;
+                self.visits += 1;
             }
         }
         Ok(Run {
             messages: 0,
-            deliveries: visits_before - self.visits_left,
+            deliveries: u64::from(self.visits - visits_before),
             elapsed: start.elapsed(),
         })
     }
+}
+
+/// The loopback address of that number, from 127.1.0.0 on; all of 127.0.0.0/8 is the machine's own.
+fn source(number: u32) -> Ipv4Addr {
+    let first = u32::from(Ipv4Addr::new(127, 1, 0, 0));
+    Ipv4Addr::from(first + number % 0x00fe_0000)
 }

@@ -3,9 +3,11 @@
 //! observers, read every line, check that none is missing or out of order, and hand it to the load for its latency.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use super::poller::{INPUT, Poller};
 use super::scan::{Counted, Observer, Scan};
@@ -253,7 +255,18 @@ impl Swarm {
 
 /// Connects and asks for the upgrade without waiting for the answer.
 pub(crate) fn ask(addr: SocketAddr) -> io::Result<TcpStream> {
-    let mut socket = TcpStream::connect(addr)?;
+    ask_over(TcpStream::connect(addr)?)
+}
+
+/// Like [`ask`], from an address of the caller's choice.
+pub(crate) fn ask_from(source: Ipv4Addr, addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddrV4::new(source, 0).into())?;
+    socket.connect(&addr.into())?;
+    ask_over(socket.into())
+}
+
+fn ask_over(mut socket: TcpStream) -> io::Result<TcpStream> {
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.write_all(UPGRADE_REQUEST)?;

@@ -47,7 +47,9 @@ fuzz_target!(|steps: Vec<Step>| {
             Step::Room(room) => peer.set_room(room.into()),
             Step::Shut => peer.shut(),
             Step::ReadError(is_fatal) => peer.socket().read_errors.push_back(kind(is_fatal).into()),
-            Step::WriteError(is_fatal) => peer.socket().write_errors.push_back(kind(is_fatal).into()),
+            Step::WriteError(is_fatal) => {
+                peer.socket().write_errors.push_back(kind(is_fatal).into())
+            }
             Step::Pass(tenths) => {
                 world.pass(Duration::from_millis(u64::from(tenths) * 100));
                 witness.send(&masked_frame(0x8a, b""));
