@@ -200,26 +200,8 @@ impl Chart {
             let top = y.place(tick);
             let _ = writeln!(svg, "<path class=\"grid\" d=\"M{LEFT} {top:.1}H{RIGHT}\"/>");
         }
-        for Series { kind, points } in &self.series {
-            let places: Vec<_> = points
-                .iter()
-                .map(|point| (x.place(point.0), y.place(point.1)))
-                .collect();
-            let path: Vec<_> = places
-                .iter()
-                .map(|(left, top)| format!("{left:.1},{top:.1}"))
-                .collect();
-            let _ = writeln!(
-                svg,
-                "<polyline class=\"line {kind}\" points=\"{}\"/>",
-                path.join(" ")
-            );
-            for (left, top) in places {
-                let _ = writeln!(
-                    svg,
-                    "<circle class=\"{kind} dot\" cx=\"{left:.1}\" cy=\"{top:.1}\" r=\"3.5\"/>"
-                );
-            }
+        for series in &self.series {
+            svg += &series.svg(&x, &y);
         }
         svg + "</svg>\n"
     }
@@ -275,6 +257,25 @@ impl Chart {
             free = *top + NAME_GAP;
         }
         names
+    }
+}
+
+impl Series {
+    /// A line, and a dot where there is a measurement.
+    fn svg(&self, x: &Axis, y: &Axis) -> String {
+        let kind = self.kind;
+        let (mut line, mut dots) = (String::new(), String::new());
+        for &(at, value) in &self.points {
+            let (left, top) = (x.place(at), y.place(value));
+            // Writing to a `String` cannot fail.
+            let _ = write!(line, "{left:.1},{top:.1} ");
+            let _ = writeln!(
+                dots,
+                "<circle class=\"{kind} dot\" cx=\"{left:.1}\" cy=\"{top:.1}\" r=\"3.5\"/>"
+            );
+        }
+        let line = line.trim_end();
+        format!("<polyline class=\"line {kind}\" points=\"{line}\"/>\n{dots}")
     }
 }
 
