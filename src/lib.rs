@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! main -> server -> engine -> client -> connection -> ws::message -> ws::frame
-//!                     |         |          |    \--> http, page, ws::handshake
-//!                     |         |          +-> ws::mask, ws::payload -> ws::utf8, ws::close
-//!                     |         +-> outbox -> batch
-//!                     |         +-> timers -> deadlines
+//!                     |         |          |     +---> ws::mask, ws::payload -> ws::utf8
+//!                     |         |          +-> page, ws::handshake -> http
+//!                     |         +----------+-> outbox -> batch -> ws::frame
+//!                     |         +-> timers, rate -> deadlines -> hub
 //!                     +-> hub -> batch
-//!                     +-> deadlines, addresses, metrics
-//! config, status: leaves that anyone may read.
+//!                     +-> addresses, deadlines, log_budget
+//! config, metrics, status, ws::close: what anyone may read; they know nobody but each other.
 //! ```
 //!
 //! `server` is the only module that knows the poll and the clock. Everything below it takes bytes and time
