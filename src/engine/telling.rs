@@ -1,8 +1,10 @@
 //! The third part of a turn: everybody is told what was said, and gets what they are owed.
 
 use std::cmp::Reverse;
+use std::rc::Rc;
 
 use super::Engine;
+use crate::batch::Batch;
 use crate::client::Stream;
 use crate::hub::ClientId;
 use crate::metrics::End;
@@ -14,28 +16,31 @@ impl<S: Stream> Engine<S> {
             return;
         }
         let batch = self.hub.seal();
-        let member_count = self.hub.members().len();
-        self.metrics.deliveries += (batch.message_count() * member_count) as u64;
-        // Backwards, because a member that leaves gives its seat to the last one.
-        for seat in (0..member_count).rev() {
-            let Some(&id) = self.hub.members().get(seat) else {
-                continue;
-            };
-            let Some(client) = self.clients.get_mut(id.0) else {
-                continue;
-            };
-            match client.offer(&batch, &mut self.gather, self.now, &self.config) {
-                Ok(()) if client.outbox.is_empty() => {}
-                Ok(()) => {
-                    self.list(id);
-                    self.arm(id);
-                }
+        self.metrics.deliveries += (batch.message_count() * self.hub.members().len()) as u64;
+        let mut seat = 0;
+        while let Some(&id) = self.hub.members().get(seat) {
+            match self.offer(id, &batch) {
+                Ok(()) => seat += 1,
+                // The last member gets the leaver's seat, and is next.
                 Err(end) => self.leave(id, end),
             }
         }
         drop(batch);
         self.hub.clear();
         self.shed();
+    }
+
+    /// Offers a batch to one member, and lists it if it could not take all of it.
+    #[inline]
+    fn offer(&mut self, id: ClientId, batch: &Rc<Batch>) -> Result<(), End> {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            client.offer(batch, &mut self.gather, self.now, &self.config)?;
+            if !client.outbox.is_empty() {
+                self.list(id);
+                self.arm(id);
+            }
+        }
+        Ok(())
     }
 
     /// Keeps what is queued for all clients together within its bound: those who are owed most leave.
