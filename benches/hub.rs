@@ -61,7 +61,9 @@ impl Write for Sink {
 }
 
 impl Stream for Sink {
-    const SHORT_READ_MEANS_EMPTY: bool = true;
+    fn short_means_blocked(&self) -> bool {
+        true
+    }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())

@@ -16,9 +16,10 @@ use crate::timers::Timers;
 
 /// What a client needs of its socket, which never blocks.
 pub trait Stream: io::Read + io::Write {
-    /// Whether a read that fills less than it was offered proves that the socket is empty, so that
-    /// the next bytes will be announced. Where it does, one system call in two is saved.
-    const SHORT_READ_MEANS_EMPTY: bool;
+    /// Whether a read that fills less than it was offered proves that the socket is empty, and a write
+    /// of which less is taken that it is full, so that any change will be announced. Where it does, one
+    /// system call in two is saved.
+    fn short_means_blocked(&self) -> bool;
 
     /// Ends our side of the stream; the peer's bytes can still be read.
     ///
@@ -139,7 +140,7 @@ impl<S: Stream> Client<S> {
                 }
                 Ok(len) => {
                     // After a hang-up no further edge comes: the end has to be read.
-                    let is_empty = S::SHORT_READ_MEANS_EMPTY && len < buffer.len();
+                    let is_empty = len < buffer.len() && self.stream.short_means_blocked();
                     self.readable = !is_empty || self.is_hung_up;
                     return Fill::Bytes(len);
                 }
@@ -203,11 +204,9 @@ impl<S: Stream> Client<S> {
             if self.outbox.is_empty() || !self.writable {
                 break;
             }
-            let written = write(&mut self.stream, self.outbox.next_bytes(gather))?;
-            match written {
-                0 => self.writable = false,
-                _ => has_progressed = true,
-            }
+            let bytes = self.outbox.next_bytes(gather);
+            let written = write(&mut self.stream, bytes, &mut self.writable)?;
+            has_progressed |= written > 0;
             self.outbox.advance(written);
         }
         if self.outbox.is_empty() {
@@ -248,12 +247,13 @@ impl<S: Stream> Client<S> {
         let written = self.write(PING)?;
         if written < PING.len() {
             self.outbox.push_control_rest(PING, written);
+            self.timers.renew_write(now, config);
         }
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, End> {
-        write(&mut self.stream, bytes)
+        write(&mut self.stream, bytes, &mut self.writable)
     }
 }
 
@@ -298,16 +298,22 @@ impl<S> Client<S> {
     }
 }
 
-/// Writes once; 0 if the socket takes nothing now.
+/// Writes once, and notes whether the socket may take more; 0 if it takes nothing now.
 #[inline]
-fn write(stream: &mut impl io::Write, bytes: &[u8]) -> Result<usize, End> {
+fn write(stream: &mut impl Stream, bytes: &[u8], writable: &mut bool) -> Result<usize, End> {
     loop {
         match stream.write(bytes) {
             Ok(0) => return Err(End::Broken(ErrorKind::WriteZero)),
-            Ok(written) => return Ok(written),
+            Ok(written) => {
+                *writable = written == bytes.len() || !stream.short_means_blocked();
+                return Ok(written);
+            }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
-                ErrorKind::WouldBlock => return Ok(0),
+                ErrorKind::WouldBlock => {
+                    *writable = false;
+                    return Ok(0);
+                }
                 kind => return Err(End::Broken(kind)),
             },
         }

@@ -33,8 +33,12 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(size_of::<Client<TcpStream>>() <= 128);
 
 impl Stream for TcpStream {
-    // With epoll, and with kqueue, whatever arrives after the read is a new edge.
-    const SHORT_READ_MEANS_EMPTY: bool = cfg!(unix);
+    // With epoll (see its manual's questions and answers), and with kqueue, what comes or becomes free
+    // afterwards is a new edge.
+    #[inline]
+    fn short_means_blocked(&self) -> bool {
+        cfg!(unix)
+    }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)

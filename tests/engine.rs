@@ -98,7 +98,7 @@ fn short_reads_change_nothing() {
     let smooth = smooth_conversation();
     for read_max in [1, 2, 3, 7, 100] {
         let chopped = conversation_with(|peer| peer.socket().read_max = read_max);
-        assert!(chopped.0 == smooth.0 && chopped.2 == smooth.2, "{read_max}");
+        assert_eq!(chopped, smooth, "{read_max}");
     }
 }
 
@@ -118,11 +118,31 @@ fn short_writes_change_nothing() {
 fn a_socket_that_blocks_after_any_number_of_bytes_changes_nothing() {
     let smooth = smooth_conversation();
     for room in (0..600).chain((600..20_000).step_by(97)) {
-        assert_eq!(
-            conversation_with(|peer| peer.set_room(room)),
-            smooth,
-            "{room}"
-        );
+        for short_means_blocked in [false, true] {
+            let blocked = conversation_with(|peer| {
+                peer.socket().short_means_blocked = short_means_blocked;
+                peer.set_room(room);
+            });
+            assert_eq!(blocked, smooth, "{room}, {short_means_blocked}");
+        }
+    }
+}
+
+#[test]
+fn a_socket_whose_short_writes_say_enough_is_not_asked_again() {
+    for (short_means_blocked, writes) in [(true, 1), (false, 2)] {
+        let mut world = world();
+        world.network.short_means_blocked = short_means_blocked;
+        let (speaker, laggard) = (world.join(), world.join());
+        laggard.set_room(3);
+        let before = laggard.socket().writes;
+        speaker.say("hello");
+        world.settle();
+        assert_eq!(laggard.socket().writes - before, writes);
+        laggard.set_room(100);
+        world.settle();
+        assert_eq!(laggard.socket().writes - before, writes + 1);
+        assert_eq!(laggard.take_lines(), ["hello"]);
     }
 }
 

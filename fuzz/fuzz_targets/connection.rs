@@ -26,13 +26,15 @@ enum Step {
     Pass(u8),
 }
 
-fuzz_target!(|steps: Vec<Step>| {
+fuzz_target!(|input: (bool, Vec<Step>)| {
+    let (short_means_blocked, steps) = input;
     let config = Config {
         echo: true,
         send_queue: 8,
         ..Config::default()
     };
     let mut world = World::new(config);
+    world.network.short_means_blocked = short_means_blocked;
     let witness = world.join();
     let peer = world.connect();
     for step in steps.into_iter().take(64) {

@@ -54,6 +54,7 @@ impl Simulation {
         };
         let client_limit = random.between(3, 2 * PLAYERS_MAX);
         let mut world = World::with_limit(config.clone(), client_limit);
+        world.network.short_means_blocked = random.chance(50);
         let peer = world.connect_from(SocketAddr::from(([127, 0, 0, 9], 1)));
         peer.send(UPGRADE);
         let mut simulation = Self {

@@ -32,6 +32,9 @@ pub const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r
 /// Both ends of a connection.
 #[derive(Debug)]
 pub struct Socket {
+    /// Reads and writes are short only at the end of what there is, as epoll's sockets are; `read_max`
+    /// and `write_max` say nothing then.
+    pub short_means_blocked: bool,
     /// Bytes on their way to the server, and how many a read gives at most.
     inbound: VecDeque<u8>,
     pub read_max: usize,
@@ -66,8 +69,9 @@ impl Drop for ScriptedStream {
 }
 
 impl Stream for ScriptedStream {
-    // A scripted read may be short although more has come.
-    const SHORT_READ_MEANS_EMPTY: bool = false;
+    fn short_means_blocked(&self) -> bool {
+        self.0.borrow().short_means_blocked
+    }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.0.borrow_mut().server_has_shut = true;
@@ -88,7 +92,10 @@ impl Read for ScriptedStream {
                 Err(ErrorKind::WouldBlock.into())
             };
         }
-        let len = buffer.len().min(socket.inbound.len()).min(socket.read_max);
+        let mut len = buffer.len().min(socket.inbound.len());
+        if !socket.short_means_blocked {
+            len = len.min(socket.read_max);
+        }
         for (place, byte) in buffer.iter_mut().zip(socket.inbound.drain(..len)) {
             *place = byte;
         }
@@ -104,7 +111,12 @@ impl Write for ScriptedStream {
         if let Some(error) = socket.write_errors.pop_front() {
             return Err(error);
         }
-        let len = bytes.len().min(socket.room).min(socket.write_max);
+        let mut len = bytes.len().min(socket.room);
+        if !socket.short_means_blocked {
+            len = len.min(socket.write_max);
+        } else if len < bytes.len() {
+            socket.is_write_blocked = true;
+        }
         if len == 0 {
             socket.is_write_blocked = true;
             return Err(ErrorKind::WouldBlock.into());
@@ -215,6 +227,8 @@ pub struct ScriptedNetwork {
     pub backlog: VecDeque<io::Result<Peer>>,
     /// Errors for the next registrations.
     pub register_errors: VecDeque<io::Error>,
+    /// What the sockets of the connections to come are like.
+    pub short_means_blocked: bool,
     sockets: Vec<Rc<RefCell<Socket>>>,
 }
 
@@ -275,6 +289,7 @@ impl World {
     /// The same from another address.
     pub fn connect_from(&mut self, addr: SocketAddr) -> Peer {
         let peer = Peer(Rc::new(RefCell::new(Socket {
+            short_means_blocked: self.network.short_means_blocked,
             inbound: VecDeque::new(),
             read_max: usize::MAX,
             outbound: Vec::new(),
