@@ -26,12 +26,14 @@ use support::journal::{self, Journal};
 use support::machine::{self, Cores};
 use support::procfs::Bystanders;
 use support::serve_if_child;
-use support::server::Kind;
+use support::server::{Kind, Launch};
 use support::text::grouped;
 use trial::{Contestant, Outcome, Trial};
 
 /// The name of the journal.
 const BENCH: &str = "fanout";
+/// fanfare runs as it is shipped, but for the rate at which it would close a client that is nothing but a flood.
+const FANFARE_FLAGS: &[&str] = &["--message-rate", "4000000000"];
 /// The contestants of a round take turns this often.
 const SLICES: u32 = 3;
 /// What `--quick` makes of every case: enough to prove that it runs, too little to measure.
@@ -57,6 +59,9 @@ struct Arguments {
     /// Use this many clients wherever there is more than one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
     clients: Option<u16>,
+    /// Run this command, split at spaces, as the peer: a chat on /ws that prints http://HOST:PORT/
+    #[arg(long, value_name = "COMMAND")]
+    peer: Option<String>,
     /// Prove that everything runs, in a few seconds
     #[arg(long)]
     quick: bool,
@@ -86,7 +91,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         "{machine}; medians of {} rounds, {:?} each",
         plan.rounds, plan.duration
     )?;
-    if plan.cores.is_none() {
+    if plan.launch.cores.is_none() {
         writeln!(
             out,
             "only one core: server and swarm share it, so the rates are not the server's own"
@@ -112,25 +117,29 @@ fn run(arguments: &Arguments) -> io::Result<()> {
 }
 
 /// How often and how long.
-struct Plan {
+struct Plan<'a> {
     rounds: usize,
     duration: Duration,
-    cores: Option<Cores>,
+    launch: Launch<'a>,
 }
 
-impl Plan {
-    fn new(arguments: &Arguments) -> Self {
-        let cores = Cores::pick();
+impl<'a> Plan<'a> {
+    fn new(arguments: &'a Arguments) -> Self {
+        let launch = Launch {
+            cores: Cores::pick(),
+            fanfare_flags: FANFARE_FLAGS,
+            peer: arguments.peer.as_deref(),
+        };
         match arguments.quick {
             true => Self {
                 rounds: 1,
                 duration: QUICK_DURATION,
-                cores,
+                launch,
             },
             false => Self {
                 rounds: usize::from(arguments.rounds),
                 duration: Duration::from_secs(arguments.seconds),
-                cores,
+                launch,
             },
         }
     }
@@ -139,7 +148,7 @@ impl Plan {
     /// of the machine's mood hits all of them. Each gets to be first.
     fn round(&self, case: &Case, contestants: &[Contestant]) -> io::Result<Vec<Outcome>> {
         let slice = case.longer(self.duration) / SLICES;
-        let start = |contestant: &Contestant| Trial::start(*contestant, case, slice, self.cores);
+        let start = |contestant: &Contestant| Trial::start(*contestant, case, slice, self.launch);
         let mut trials = contestants
             .iter()
             .map(start)

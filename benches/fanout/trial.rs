@@ -7,13 +7,9 @@ use hdrhistogram::Histogram;
 
 use crate::cases::{Case, Load};
 use crate::crowd::{Crowd, Run, latencies};
-use crate::support::machine::Cores;
 use crate::support::procfs::Cpu;
-use crate::support::server::{Kind, Server};
+use crate::support::server::{Kind, Launch, Server};
 use crate::visitors::Visitors;
-
-/// fanfare runs as it is shipped, but for the rate at which it would close a client that is nothing but a flood.
-const FANFARE_FLAGS: &[&str] = &["--message-rate", "4000000000"];
 
 /// The part of a turn that goes before it as a lead-in.
 const LEAD_IN: u32 = 10;
@@ -93,9 +89,9 @@ impl Trial {
         contestant: Contestant,
         case: &Case,
         warm_up: Duration,
-        cores: Option<Cores>,
+        launch: Launch<'_>,
     ) -> io::Result<Self> {
-        let server = Server::start(contestant.kind, cores, FANFARE_FLAGS)?;
+        let server = Server::start(contestant.kind, launch)?;
         let guests = match case.load {
             Load::Talk(talk) => {
                 let crowd = Crowd::gather(&server, case, talk, contestant.laggards)?;

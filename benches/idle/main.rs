@@ -17,7 +17,7 @@ use serde_json::json;
 use support::journal::Journal;
 use support::machine::{self, Cores};
 use support::serve_if_child;
-use support::server::{Kind, Server};
+use support::server::{Kind, Launch, Server};
 use support::swarm::Swarm;
 use support::text::{duration, grouped};
 
@@ -41,6 +41,9 @@ struct Arguments {
     /// Seconds for which the processor time is watched
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Run this command, split at spaces, as the peer: a chat on /ws that prints http://HOST:PORT/
+    #[arg(long, value_name = "COMMAND")]
+    peer: Option<String>,
     /// Prove that everything runs, in a second
     #[arg(long)]
     quick: bool,
@@ -50,11 +53,11 @@ struct Arguments {
 }
 
 /// How many idle clients, and for how long.
-struct Plan {
+struct Plan<'a> {
     few: usize,
     many: usize,
     window: Duration,
-    cores: Option<Cores>,
+    launch: Launch<'a>,
 }
 
 /// What a number of idle clients cost.
@@ -108,16 +111,20 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-impl Plan {
-    fn new(arguments: &Arguments, out: &mut impl Write) -> io::Result<Self> {
-        let cores = Cores::pick();
+impl<'a> Plan<'a> {
+    fn new(arguments: &'a Arguments, out: &mut impl Write) -> io::Result<Self> {
+        let launch = Launch {
+            cores: Cores::pick(),
+            fanfare_flags: FANFARE_FLAGS,
+            peer: arguments.peer.as_deref(),
+        };
         if arguments.quick {
             let [few, many] = QUICK_CLIENTS;
             return Ok(Self {
                 few,
                 many,
                 window: QUICK_WINDOW,
-                cores,
+                launch,
             });
         }
         let wanted = usize::from(arguments.clients);
@@ -134,13 +141,13 @@ impl Plan {
             few: many / 10,
             many,
             window,
-            cores,
+            launch,
         })
     }
 
     /// The cost of few clients, then of many, at one and the same server.
     fn measure(&self, kind: Kind) -> io::Result<(Cost, Cost)> {
-        let server = Server::start(kind, self.cores, FANFARE_FLAGS)?;
+        let server = Server::start(kind, self.launch)?;
         let mut swarm = Swarm::connect(server.addr, self.few, MESSAGE_LEN)?;
         let few = self.watch(&server)?;
         swarm.grow(server.addr, self.many)?;

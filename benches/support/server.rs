@@ -53,6 +53,38 @@ pub(crate) fn announce(addr: SocketAddr) -> io::Result<()> {
     stdout.flush()
 }
 
+/// How servers are started.
+#[derive(Clone, Copy)]
+pub(crate) struct Launch<'a> {
+    pub(crate) cores: Option<Cores>,
+    pub(crate) fanfare_flags: &'a [&'a str],
+    /// The command of a server that takes the built-in peer's place.
+    pub(crate) peer: Option<&'a str>,
+}
+
+impl Launch<'_> {
+    fn command(&self, kind: Kind) -> io::Result<Command> {
+        let mut command = match (kind, self.peer) {
+            (Kind::Fanfare, _) => Command::new(env!("CARGO_BIN_EXE_fanfare")),
+            (Kind::Peer, Some(peer)) => {
+                let mut words = peer.split_whitespace();
+                let mut command = Command::new(words.next().unwrap_or_default());
+                command.args(words);
+                return Ok(command);
+            }
+            (Kind::Floor | Kind::Peer, _) => Command::new(std::env::current_exe()?),
+        };
+        match kind {
+            Kind::Fanfare => command
+                .args(["--addr", "127.0.0.1:0", "--log", "error"])
+                .args(self.fanfare_flags),
+            Kind::Floor => command.arg(FLOOR),
+            Kind::Peer => command.arg(PEER),
+        };
+        Ok(command)
+    }
+}
+
 /// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -60,23 +92,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it accepts. `flags` are for fanfare alone.
-    pub(crate) fn start(kind: Kind, cores: Option<Cores>, flags: &[&str]) -> io::Result<Self> {
-        let mut command = match kind {
-            Kind::Fanfare => Command::new(env!("CARGO_BIN_EXE_fanfare")),
-            Kind::Floor | Kind::Peer => Command::new(std::env::current_exe()?),
-        };
-        match kind {
-            Kind::Fanfare => command
-                .args(["--addr", "127.0.0.1:0", "--log", "error"])
-                .args(flags),
-            Kind::Floor => command.arg(FLOOR),
-            Kind::Peer => command.arg(PEER),
-        };
+    /// Starts a server and waits until it accepts.
+    pub(crate) fn start(kind: Kind, launch: Launch<'_>) -> io::Result<Self> {
+        let mut command = launch.command(kind)?;
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        Cores::enter_server(cores)?;
+        Cores::enter_server(launch.cores)?;
         let child = command.spawn();
-        Cores::enter_swarm(cores)?;
+        Cores::enter_swarm(launch.cores)?;
         let mut server = Self {
             child: child?,
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
