@@ -32,6 +32,7 @@ fuzz_target!(|input: &[u8]| {
 
             let (theirs, their_len) = theirs.expect("no error").expect("a whole header");
             assert_eq!(their_len, header.payload_len);
+            assert_eq!(u8::from(theirs.opcode), header.opcode as u8);
             assert_eq!(theirs.mask, Some(header.key));
             assert_eq!(theirs.is_final, header.fin);
             assert_eq!(cursor.position(), header_len as u64);

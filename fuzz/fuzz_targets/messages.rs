@@ -13,6 +13,7 @@ const OVERHEAD: usize = 512;
 #[derive(Debug, arbitrary::Arbitrary)]
 struct Input {
     frames: Vec<(u8, Vec<u8>)>,
+    key: [u8; 4],
     behind: Vec<u8>,
     cuts: Vec<u8>,
 }
@@ -29,8 +30,9 @@ fuzz_target!(|input: Input| {
             }
             Err(_) => return,
         }
-        stream.extend([0; 4]);
-        stream.extend(payload);
+        stream.extend(input.key);
+        let masked = payload.iter().zip(input.key.iter().cycle());
+        stream.extend(masked.map(|(byte, key)| byte ^ key));
     }
     stream.extend(&input.behind);
 
