@@ -1,0 +1,40 @@
+// The chat on uWebSockets, as Bun has it built in, for the benches' --peer:
+//
+//   cargo bench --bench fanout -- --peer "bun benches/peers/uwebsockets.js"
+//   cargo bench --bench fanout -- --peer "bun benches/peers/uwebsockets.js joined"
+//
+// The first publishes each message as it comes; the second joins what came in one turn of its loop.
+"use strict";
+
+const isJoined = process.argv[2] === "joined";
+let said = [];
+
+function publishAll() {
+  server.publish("room", said.join("\n"));
+  said = [];
+}
+
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch(request, server) {
+    return server.upgrade(request) ? undefined : new Response("only /ws is here", { status: 404 });
+  },
+  websocket: {
+    perMessageDeflate: false,
+    maxPayloadLength: 512,
+    backpressureLimit: 16 * 1024 * 1024,
+    open(socket) {
+      socket.subscribe("room");
+    },
+    message(socket, text) {
+      if (!isJoined) {
+        server.publish("room", text);
+      } else if (said.push(text) === 1) {
+        setImmediate(publishAll);
+      }
+    },
+  },
+});
+
+console.log(`bench listening on http://127.0.0.1:${server.port}/`);
