@@ -67,6 +67,11 @@ fn validate(c: &mut Criterion) {
             let text = sample.repeat(len / sample.len());
             group.throughput(Throughput::Bytes(text.len() as u64));
             group.bench_function(BenchmarkId::new(format!("{name} whole"), len), |b| {
+                b.iter(|| {
+                    simdutf8::basic::from_utf8(black_box(text.as_bytes())).expect("good text")
+                });
+            });
+            group.bench_function(BenchmarkId::new(format!("{name} by std"), len), |b| {
                 b.iter(|| std::str::from_utf8(black_box(text.as_bytes())).expect("good text"));
             });
             let mut out = String::with_capacity(len);

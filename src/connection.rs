@@ -302,7 +302,7 @@ fn echo(opcode: Opcode, payload: Cow<'_, [u8]>, outbox: &mut Outbox) {
 
 fn into_text(bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
     match bytes {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Borrowed(bytes) => simdutf8::basic::from_utf8(bytes).ok().map(Cow::Borrowed),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
 }

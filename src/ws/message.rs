@@ -300,7 +300,7 @@ fn admit(
 #[inline]
 fn whole(opcode: Opcode, payload: &[u8]) -> Result<Incoming<'_>, ProtocolError> {
     match opcode {
-        Opcode::Text => std::str::from_utf8(payload)
+        Opcode::Text => simdutf8::basic::from_utf8(payload)
             .map(|text| Incoming::Text(Cow::Borrowed(text)))
             .map_err(|_| ProtocolError::InvalidUtf8),
         Opcode::Binary => Ok(Incoming::Binary(Cow::Borrowed(payload))),
