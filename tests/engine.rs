@@ -284,6 +284,41 @@ fn a_joiner_sees_what_is_said_after_its_join_and_nothing_before() {
 }
 
 #[test]
+fn a_joiner_that_is_dropped_for_what_it_is_owed_leaves_no_seat_behind() {
+    const GET: &[u8] = b"GET /chat.js HTTP/1.1\r\nHost: a\r\n\r\n";
+    let asset_len = {
+        let mut world = world();
+        let peer = world.connect();
+        peer.send(GET);
+        world.settle();
+        peer.take().len()
+    };
+    // Three answers may wait, not four.
+    let mut world = world_with(|config| config.max_queued = 7 * asset_len / 2);
+    let speaker = world.join();
+    let [other, joiner] = [world.connect(), world.connect()];
+    other.set_room(0);
+    joiner.set_room(0);
+    joiner.send(&[GET, GET].concat());
+    other.send(GET);
+    world.settle();
+
+    // In one turn: the room has news, too much waits in all, and who is owed most of it joins.
+    speaker.say("news");
+    other.send(GET);
+    joiner.send(UPGRADE);
+    world.settle();
+    assert!(joiner.is_closed());
+    assert_eq!(world.engine.metrics().ended(End::Overload), 1);
+
+    let stranger = world.connect();
+    speaker.say("not for strangers");
+    world.settle();
+    assert_eq!(stranger.take(), b"");
+    assert_eq!(speaker.take_lines(), ["news", "not for strangers"]);
+}
+
+#[test]
 fn pongs_go_out_and_a_flood_of_pings_costs_a_bounded_queue() {
     let mut world = world();
     let peer = world.join();

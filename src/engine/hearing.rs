@@ -105,9 +105,12 @@ impl<S: Stream> Engine<S> {
     fn join(&mut self, id: ClientId) {
         // A joiner sees what is said after its join.
         self.broadcast();
-        self.open(id);
-        self.hub.register(id);
-        self.metrics.joined += 1;
+        // What waited for it may have been too much for all together, just now.
+        if self.clients.get(id.0).is_some_and(|it| !it.is_leaving) {
+            self.open(id);
+            self.hub.register(id);
+            self.metrics.joined += 1;
+        }
     }
 
     /// The peer will send nothing more.

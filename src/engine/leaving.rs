@@ -80,7 +80,9 @@ impl<S: Stream> Engine<S> {
             self.broadcast();
             self.hub.unregister(id);
         }
-        if let Some(client) = self.clients.get_mut(id.0) {
+        if let Some(client) = self.clients.get_mut(id.0)
+            && !client.is_leaving
+        {
             client.outbox.push_own(farewell.last_bytes);
             client.begin_end(farewell.end, self.now, &self.config);
             self.list(id);
@@ -106,6 +108,7 @@ impl<S: Stream> Engine<S> {
     /// The only removal from the slab. Dropping the stream closes the socket.
     pub(super) fn reap(&mut self) {
         while let Some(id) = self.leaving.pop() {
+            debug_assert!(!self.hub.has(id), "whoever leaves is in no room");
             if let Some(client) = self.clients.try_remove(id.0) {
                 let end = client.end();
                 self.metrics.count_end(end);
