@@ -144,6 +144,8 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// The target's path: no scheme, no authority, no query.
     pub path: &'a str,
+    /// The target's authority, in absolute form.
+    authority: Option<&'a str>,
     /// Whether this is HTTP/1.1 rather than HTTP/1.0.
     pub is_http_11: bool,
     headers: &'a [httparse::Header<'a>],
@@ -176,9 +178,11 @@ impl<'a> Request<'a> {
         else {
             return Err(Refusal::Malformed);
         };
+        let (authority, path) = split_target(target).ok_or(Refusal::MalformedTarget)?;
         let request = Self {
             method,
-            path: path_of(target).ok_or(Refusal::MalformedTarget)?,
+            path,
+            authority,
             is_http_11: version == 1,
             headers: parsed.headers,
         };
@@ -199,6 +203,15 @@ impl<'a> Request<'a> {
     pub fn only_value(&self, name: &str) -> Option<&'a [u8]> {
         let mut values = self.values(name);
         values.next().filter(|_| values.next().is_none())
+    }
+
+    /// The host that is asked, with its port if one is named: the target's where it has one, whatever
+    /// the header says (RFC 9112 §3.2.2); empty where none is named.
+    pub fn host(&self) -> &'a [u8] {
+        match self.authority {
+            Some(authority) => authority.as_bytes(),
+            None => self.only_value("host").unwrap_or_default(),
+        }
     }
 
     /// Whether a comma-separated list called `name` holds `token`, without regard to case (RFC 9110 §5.6.1).
@@ -243,24 +256,23 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The path of a target in origin form or absolute form (RFC 9112 §3.2).
-fn path_of(target: &str) -> Option<&str> {
-    let target = match target.split_once("://") {
+/// The authority, in absolute form, and the path of a target (RFC 9112 §3.2).
+fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
+    let (authority, target) = match target.split_once("://") {
         Some((scheme, rest))
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
         {
-            match rest.find(['/', '?']) {
-                Some(at) if rest.as_bytes().get(at) == Some(&b'/') => rest.split_at(at).1,
-                _ => "/",
-            }
+            let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            let is_path = behind.starts_with('/');
+            (Some(authority), if is_path { behind } else { "/" })
         }
-        _ => target,
+        _ => (None, target),
     };
     // "*" is the target of an OPTIONS about the server as a whole (RFC 9112 §3.2.4).
     if !target.starts_with('/') && target != "*" {
         return None;
     }
-    target.split(['?', '#']).next()
+    Some((authority, target.split(['?', '#']).next()?))
 }
 
 /// Whether a byte may stand in a `Host` value: a registered name, an address, a port (RFC 3986 §3.2.2).

@@ -71,11 +71,10 @@ fn check_origin(request: &Request<'_>, allowed_origins: &[String]) -> Result<(),
         return Ok(());
     }
     let origin = request.only_value("origin").ok_or(Refusal::ForeignOrigin)?;
-    let host = request.only_value("host").unwrap_or_default();
     let is_listed = allowed_origins.iter().any(|allowed| {
         allowed == "*" || origin.eq_ignore_ascii_case(allowed.trim_end_matches('/').as_bytes())
     });
-    if is_listed || is_same_host(origin, host) {
+    if is_listed || is_same_host(origin, request.host()) {
         Ok(())
     } else {
         Err(Refusal::ForeignOrigin)
@@ -237,6 +236,20 @@ mod tests {
             origin("http://a.example", &["https://a.example"]),
             Some(403)
         );
+    }
+
+    #[test]
+    fn a_target_that_names_a_host_stands_for_the_host_header() {
+        let head = |target: &str| {
+            format!(
+                "GET {target} HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                 Origin: http://evil.example\r\n\r\n"
+            )
+        };
+        assert_eq!(status_of_head(&head("/ws"), &[]), None);
+        assert_eq!(status_of_head(&head("http://evil.example/ws"), &[]), None);
+        assert_eq!(status_of_head(&head("http://a.example/ws"), &[]), Some(403));
     }
 
     #[test]
