@@ -57,6 +57,12 @@ pub struct Client<S> {
     pub(crate) is_leaving: bool,
     /// What the engine's books say this client's own bytes are.
     pub(crate) counted_own_len: usize,
+    /// Bytes that were read and are to be heard in the next turn.
+    #[expect(
+        clippy::box_collection,
+        reason = "one pointer, for every idle client has it"
+    )]
+    put_off: Option<Box<Vec<u8>>>,
     rate: MessageRate,
     /// When this client is due.
     pub timers: Timers,
@@ -93,6 +99,7 @@ impl<S: Stream> Client<S> {
             is_listed_flushing: false,
             is_leaving: false,
             counted_own_len: 0,
+            put_off: None,
             rate: MessageRate::new(config.message_rate, now),
             timers: Timers::new(now, config),
         }
@@ -109,7 +116,9 @@ impl<S: Stream> Client<S> {
     /// its own answers or echoes has to wait.
     #[inline]
     pub fn wants_read(&self) -> bool {
-        self.readable && (self.connection.is_chat() || self.outbox.own_len() <= OWN_BYTES_MAX)
+        self.put_off.is_some()
+            || self.readable
+                && (self.connection.is_chat() || self.outbox.own_len() <= OWN_BYTES_MAX)
     }
 
     /// Whether something is owed, or the stream is to be shut, and the socket may take it.
@@ -122,10 +131,23 @@ impl<S: Stream> Client<S> {
         }
     }
 
+    /// Puts off bytes that were read to the next turn: [`Client::fill`] brings them again.
+    pub fn put_off(&mut self, input: &[u8]) {
+        if !input.is_empty() {
+            self.put_off = Some(Box::new(input.to_vec()));
+        }
+    }
+
     /// Reads once into `buffer`, whose length is [`READ_LEN`].
     #[inline]
     pub fn fill(&mut self, buffer: &mut [u8]) -> Fill {
         debug_assert_eq!(buffer.len(), READ_LEN);
+        if let Some(bytes) = self.put_off.take() {
+            for (place, byte) in buffer.iter_mut().zip(bytes.iter()) {
+                *place = *byte;
+            }
+            return Fill::Bytes(bytes.len());
+        }
         let buffer = if self.connection.is_http() {
             buffer.split_at_mut(HTTP_READ_LEN).0
         } else {
@@ -159,7 +181,8 @@ impl<S: Stream> Client<S> {
     /// Offers a batch: to the socket, or behind what is owed.
     ///
     /// # Errors
-    /// The client has to leave: its queue is full and its socket takes nothing, or the socket failed.
+    /// The client has to leave: its queue is full and its socket takes nothing, or the queue is full
+    /// twice over and the socket takes too little, or the socket failed.
     #[inline]
     pub fn offer(
         &mut self,
@@ -169,14 +192,15 @@ impl<S: Stream> Client<S> {
         config: &Config,
     ) -> Result<(), End> {
         if !self.outbox.is_empty() {
-            let is_full = |outbox: &Outbox| {
-                outbox.waiting_messages() + batch.message_count() > config.send_queue
+            let is_beyond = |outbox: &Outbox, bound: usize| {
+                outbox.waiting_messages() + batch.message_count() > bound
             };
-            if is_full(&self.outbox) {
+            if is_beyond(&self.outbox, config.send_queue) {
                 // Offer before judging: the socket may have room that was not announced yet.
                 self.writable = true;
-                self.flush(gather, now, config)?;
-                if is_full(&self.outbox) {
+                let takes_some = self.flush(gather, now, config)?;
+                let bound = config.send_queue * if takes_some { 2 } else { 1 };
+                if is_beyond(&self.outbox, bound) {
                     return Err(End::Stuck);
                 }
             }
@@ -189,34 +213,57 @@ impl<S: Stream> Client<S> {
         let written = self.write(frame)?;
         if written < frame.len() {
             self.outbox.push_rest(Rc::clone(batch), written);
-            self.timers.renew_write(now, config);
+            self.timers.watch_write(now, config);
         }
         Ok(())
     }
 
-    /// Writes what is owed until the socket takes no more, or this client's turn is over.
+    /// Writes what is owed until the socket takes no more, or this client's turn is over. Tells whether
+    /// the socket took something.
     ///
     /// # Errors
     /// The socket failed.
-    pub fn flush(&mut self, gather: &mut Vec<u8>, now: Tick, config: &Config) -> Result<(), End> {
-        let mut has_progressed = false;
+    pub fn flush(&mut self, gather: &mut Vec<u8>, now: Tick, config: &Config) -> Result<bool, End> {
+        let mut takes_some = false;
         for _ in 0..WRITES_PER_TURN {
             if self.outbox.is_empty() || !self.writable {
                 break;
             }
             let bytes = self.outbox.next_bytes(gather);
             let written = write(&mut self.stream, bytes, &mut self.writable)?;
-            has_progressed |= written > 0;
+            takes_some |= written > 0;
             self.outbox.advance(written);
+        }
+        if takes_some {
+            self.timers.note_taken(now, config);
         }
         if self.outbox.is_empty() {
             self.timers.stop_write();
-        } else if has_progressed {
+        } else if takes_some {
             self.timers.renew_write(now, config);
         } else {
             self.timers.watch_write(now, config);
         }
-        Ok(())
+        Ok(takes_some)
+    }
+
+    /// Offers what is owed once more to a socket that took nothing for the write wait: the kernel
+    /// announces room only when there is much of it.
+    ///
+    /// # Errors
+    /// It still takes nothing, or it failed.
+    pub fn flush_late(
+        &mut self,
+        gather: &mut Vec<u8>,
+        now: Tick,
+        config: &Config,
+    ) -> Result<(), End> {
+        self.writable = true;
+        if self.flush(gather, now, config)? {
+            Ok(())
+        } else {
+            Err(End::WriteTimeout)
+        }
     }
 
     /// Ends our side of the stream once all is written; the peer has a while to end its own.
@@ -258,10 +305,9 @@ impl<S: Stream> Client<S> {
 }
 
 impl<S> Client<S> {
-    /// Counts messages that this client said.
+    /// Counts messages that this client sent.
     #[inline]
-    pub fn spend(&mut self, count: u64, now: Tick, config: &Config) -> Verdict {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
+    pub fn spend(&mut self, count: u32, now: Tick, config: &Config) -> Verdict {
         self.rate.spend(count, config.message_rate, now)
     }
 

@@ -6,15 +6,18 @@
 //! |---|---|---|
 //! | its entry in the slab | 128 | always |
 //! | its seat in the room, its deadlines | 40 | always |
-//! | a request head that is not whole | [`HEAD_MAX`](crate::http::HEAD_MAX), 8 KiB | until it is |
+//! | a request head that is not whole | twice [`HEAD_MAX`](crate::http::HEAD_MAX), 16 KiB: buffers double as they grow | until it is |
 //! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
-//! | answers and echoes it does not take | [`OWN_BYTES_MAX`], and those to one more read: 64 KiB, or one message of `--max-message` | `--write-wait` at most |
+//! | what it said beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
+//! | answers and echoes it does not take | twice [`OWN_BYTES_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
 //! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
-//! | references to shared batches | 24 for each of twice `--send-queue` | until it is dropped |
+//! | references to shared batches | 24 for each of four times `--send-queue`, in a buffer that doubles: 48 KiB | until it is dropped |
 //!
-//! With the defaults that is about 160 KiB for the worst client and 170 bytes for an idle one. The batches
-//! themselves are shared; they and all of the answers and echoes together stay below `--max-queued` and one
-//! batch, because those who are owed most are dropped.
+//! Only some of this can come together: with the defaults the worst client costs about 260 KiB while it speaks
+//! HTTP, and 120 KiB in the room; an idle one costs 150 bytes. The batches themselves are shared; they and all
+//! of the answers and echoes together stay below `--max-queued` and one batch, because those who are owed most
+//! are dropped. Messages that are not whole are in no sum but that of the clients: for a large `--max-message`
+//! choose `--max-clients` to fit.
 
 mod values;
 
@@ -35,6 +38,9 @@ pub const HTTP_READ_LEN: usize = 2 * 1024;
 pub const OWN_BYTES_MAX: usize = 64 * 1024;
 /// How many writes one client gets in a turn.
 pub const WRITES_PER_TURN: usize = 16;
+/// After so many offers of a batch to a member, nobody more is read from in a turn: about a fifth of a
+/// second, so that signals, deadlines and new connections are not kept waiting by whoever floods a full room.
+pub const OFFERS_PER_TURN: usize = 50_000;
 /// How many connections are accepted in a turn.
 pub const ACCEPTS_PER_TURN: usize = 256;
 /// How long the listener rests when descriptors have run out, unless a client leaves before.

@@ -25,6 +25,8 @@ pub enum Event<'a> {
     Opened,
     /// The peer says something to its room.
     Text(Cow<'a, str>),
+    /// The peer got what it asked for: a pong, an echo.
+    Served,
     /// The peer is alive.
     Pong,
     /// The connection ends. What the peer sends from now on is discarded.
@@ -77,36 +79,13 @@ impl Connection {
         config: &Config,
     ) -> Option<Event<'a>> {
         match &mut self.0 {
-            State::Chat(reader) => loop {
+            State::Chat(reader) | State::Echo(reader) => {
                 match reader.next(input, config.max_message) {
-                    Ok(Some(Incoming::Text(text))) => return Some(Event::Text(text)),
-                    Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
-                        Some(text) => return Some(Event::Text(text)),
-                        None => return Some(self.fail(ProtocolError::BinaryNotText)),
-                    },
-                    Ok(Some(Incoming::Ping(payload))) => outbox.push_pong(&payload),
-                    Ok(Some(Incoming::Pong)) => return Some(Event::Pong),
-                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code)),
-                    Ok(None) => return None,
-                    Err(error) => return Some(self.fail(error)),
+                    Ok(Some(incoming)) => Some(self.take(incoming, outbox)),
+                    Ok(None) => None,
+                    Err(error) => Some(self.fail(error)),
                 }
-            },
-            State::Echo(reader) => loop {
-                match reader.next(input, config.max_message) {
-                    Ok(Some(Incoming::Text(Cow::Owned(text)))) => {
-                        echo(Opcode::Text, Cow::Owned(text.into_bytes()), outbox);
-                    }
-                    Ok(Some(Incoming::Text(Cow::Borrowed(text)))) => {
-                        echo(Opcode::Text, Cow::Borrowed(text.as_bytes()), outbox);
-                    }
-                    Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, outbox),
-                    Ok(Some(Incoming::Ping(payload))) => outbox.push_pong(&payload),
-                    Ok(Some(Incoming::Pong)) => return Some(Event::Pong),
-                    Ok(Some(Incoming::Close(code))) => return Some(self.echo_close(code)),
-                    Ok(None) => return None,
-                    Err(error) => return Some(self.fail(error)),
-                }
-            },
+            }
             State::Http { head, .. } => match head.next(input) {
                 Ok(Some(head)) => Some(self.answer(&head, outbox, config)),
                 Ok(None) => None,
@@ -116,6 +95,33 @@ impl Connection {
                 *input = &mut [];
                 None
             }
+        }
+    }
+
+    /// Takes one message or control frame.
+    #[inline]
+    fn take<'a>(&mut self, incoming: Incoming<'a>, outbox: &mut Outbox) -> Event<'a> {
+        let is_echo = matches!(self.0, State::Echo(_));
+        match incoming {
+            Incoming::Text(text) if is_echo => {
+                echo(Opcode::Text, into_bytes(text), outbox);
+                Event::Served
+            }
+            Incoming::Binary(bytes) if is_echo => {
+                echo(Opcode::Binary, bytes, outbox);
+                Event::Served
+            }
+            Incoming::Text(text) => Event::Text(text),
+            Incoming::Binary(bytes) => match into_text(bytes) {
+                Some(text) => Event::Text(text),
+                None => self.fail(ProtocolError::BinaryNotText),
+            },
+            Incoming::Ping(payload) => {
+                outbox.push_pong(&payload);
+                Event::Served
+            }
+            Incoming::Pong => Event::Pong,
+            Incoming::Close(code) => self.echo_close(code),
         }
     }
 
@@ -297,6 +303,13 @@ fn echo(opcode: Opcode, payload: Cow<'_, [u8]>, outbox: &mut Outbox) {
             outbox.push_own(header.as_bytes().to_vec());
             outbox.push_own(payload);
         }
+    }
+}
+
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 

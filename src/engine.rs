@@ -62,6 +62,8 @@ pub struct Engine<S> {
     metrics: Metrics,
     log_budget: LogBudget,
     now: Tick,
+    /// How many offers to members this turn has made so far.
+    offered: usize,
     /// To-do lists: clients that may be readable, clients that may take what they are owed, clients
     /// that are gone.
     readable: Vec<ClientId>,
@@ -91,6 +93,7 @@ impl<S: Stream> Engine<S> {
             own_len: 0,
             hub: Hub::new(config.send_queue),
             now: deadlines.tick(now),
+            offered: 0,
             deadlines,
             metrics: Metrics::default(),
             log_budget: LogBudget::default(),
@@ -123,12 +126,16 @@ impl<S: Stream> Engine<S> {
     /// Serves everybody who is ready, tells everybody what was said, and sees to what is due.
     pub fn turn(&mut self, network: &mut impl Network<Stream = S>, now: Instant) {
         self.now = self.deadlines.tick(now);
+        self.offered = 0;
         self.accept(network);
         self.serve_readable();
         self.broadcast();
         self.flush_owed();
         self.sweep();
         self.reap();
+        if self.is_shut_down() {
+            self.log_budget.settle(Tick::NEVER);
+        }
     }
 
     /// How long the next poll may sleep: not at all while there is work, for ever if nothing is due.

@@ -13,6 +13,9 @@ use crate::ws::frame::{self, Opcode, ServerHeader};
 
 /// The most bytes of pongs kept for one client. Beyond it only the newest is kept (RFC 6455 §5.5.3).
 pub const PONGS_MAX: usize = 2 * 1024;
+/// Own bytes are queued in pieces up to this length where they come in shorter ones, so that many small
+/// answers cost hardly more memory than their bytes.
+const OWN_PIECE_LEN: usize = 4 * 1024;
 /// The length of the shared buffer in which waiting bytes are put together, and so of one write.
 pub const GATHER_LEN: usize = 64 * 1024;
 
@@ -202,11 +205,21 @@ impl Backlog {
     fn push_own(&mut self, item: Item) {
         if !self.controls.is_empty() {
             let controls = std::mem::take(&mut self.controls);
-            self.own_len += controls.len();
-            self.items.push_back(Item::Own(controls));
+            self.append_own(Item::Own(controls));
         }
+        self.append_own(item);
+    }
+
+    fn append_own(&mut self, item: Item) {
         self.own_len += item.bytes().len();
-        self.items.push_back(item);
+        match (self.items.back_mut(), &item) {
+            (Some(Item::Own(last)), Item::Own(bytes))
+                if last.len() + bytes.len() <= OWN_PIECE_LEN =>
+            {
+                last.extend_from_slice(bytes);
+            }
+            _ => self.items.push_back(item),
+        }
     }
 
     /// Whether pings and pongs leave now: nothing is half written, and only batches wait.
@@ -505,6 +518,32 @@ mod tests {
         }
         assert_eq!(drain(&mut outbox, 2), b"ad2\x81\x01xclose");
         assert_eq!(outbox.own_len(), 0);
+    }
+
+    #[test]
+    fn many_small_answers_cost_hardly_more_memory_than_their_bytes() {
+        for piece_len in [1, 91, 3000] {
+            let mut outbox = Outbox::default();
+            let mut expected = Vec::new();
+            for i in 0..100_000 / piece_len {
+                let mut piece = Vec::with_capacity(512);
+                piece.resize(piece_len, i as u8);
+                expected.extend_from_slice(&piece);
+                outbox.push_own(piece);
+            }
+            let backlog = outbox.0.as_ref().expect("something is owed");
+            let held: usize = backlog
+                .items
+                .iter()
+                .map(|item| match item {
+                    Item::Own(bytes) => bytes.capacity() + size_of::<Item>(),
+                    Item::Batch(_) | Item::Static(_) => 0,
+                })
+                .sum();
+            assert!(held < 2 * expected.len() + 4 * OWN_PIECE_LEN, "{held}");
+            assert_eq!(outbox.own_len(), expected.len());
+            assert!(drain(&mut outbox, 1000) == expected);
+        }
     }
 
     #[test]

@@ -5,16 +5,17 @@ use std::time::Duration;
 use crate::deadlines::{TICKS_PER_SECOND, Tick};
 
 /// What a tick adds is a whole number of such parts of a message.
-const PARTS: u32 = TICKS_PER_SECOND;
+const PARTS: i64 = TICKS_PER_SECOND as i64;
 
 /// How long a client may stay above the rate before it has to leave.
 pub const RATE_WARNING: Duration = Duration::from_secs(10);
 
-/// What one client has left to say: a token bucket that holds one second's worth of messages.
+/// What one client has left to say: a token bucket that holds one second's worth of messages. What was
+/// said beyond it stays as a debt, so that a pause of a moment does not undo a flood.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageRate {
-    /// In parts of a message.
-    left: u32,
+    /// In parts of a message; below zero, a debt. It saturates, far above any rate that can be reached.
+    left: i32,
     counted_at: Tick,
     over_since: Tick,
 }
@@ -34,7 +35,7 @@ impl MessageRate {
     /// A full bucket of `rate` messages.
     pub fn new(rate: u32, now: Tick) -> Self {
         Self {
-            left: rate.saturating_mul(PARTS),
+            left: clamped(full(rate)),
             counted_at: now,
             over_since: Tick::NEVER,
         }
@@ -46,19 +47,18 @@ impl MessageRate {
         if rate == 0 || count == 0 {
             return Verdict::Fine;
         }
-        let full = rate.saturating_mul(PARTS);
-        let refill = rate.saturating_mul(now.since(self.counted_at));
+        let refill = i64::from(rate) * i64::from(now.since(self.counted_at));
         self.counted_at = now;
-        self.left = self.left.saturating_add(refill).min(full);
-        if self.left >= full / 2 {
+        let before = (i64::from(self.left) + refill).min(full(rate));
+        let left = before - i64::from(count) * PARTS;
+        self.left = clamped(left);
+        if before >= full(rate) / 2 {
             // It has slowed down; to pause for a moment would not be enough.
             self.over_since = Tick::NEVER;
         }
-        if let Some(left) = self.left.checked_sub(count.saturating_mul(PARTS)) {
-            self.left = left;
+        if left >= 0 {
             return Verdict::Fine;
         }
-        self.left = 0;
         if self.over_since == Tick::NEVER {
             self.over_since = now;
             Verdict::Warned
@@ -68,4 +68,13 @@ impl MessageRate {
             Verdict::Fine
         }
     }
+}
+
+/// A full bucket, in parts of a message.
+fn full(rate: u32) -> i64 {
+    i64::from(rate) * PARTS
+}
+
+fn clamped(parts: i64) -> i32 {
+    i32::try_from(parts).unwrap_or(if parts < 0 { i32::MIN } else { i32::MAX })
 }

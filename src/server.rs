@@ -29,8 +29,8 @@ const EVENTS_PER_POLL: usize = 1024;
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// A slab entry of an idle client is all that the client costs, besides a few bytes in the hub and in
-/// the deadlines.
-const _: () = assert!(size_of::<Client<TcpStream>>() <= 128);
+/// the deadlines. Sockets of debug builds are larger.
+const _: () = assert!(cfg!(debug_assertions) || size_of::<Client<TcpStream>>() <= 120);
 
 impl Stream for TcpStream {
     // With epoll (see its manual's questions and answers), and with kqueue, what comes or becomes free
@@ -220,8 +220,8 @@ fn listen_on(addr: SocketAddr, send_buffer: Option<usize>) -> io::Result<TcpList
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Time as clients experience it: it stands still while the server itself was stopped or suspended,
-/// so that nobody is late for a deadline that the server slept through.
+/// Time as clients experience it: it hardly moves while the server itself is stopped or suspended, so
+/// that nobody is late for a deadline that the server slept through.
 #[derive(Debug)]
 struct Clock {
     last: Instant,
@@ -242,16 +242,17 @@ impl Clock {
 
     fn read(&mut self) -> Instant {
         let now = now();
-        let passed = now.saturating_duration_since(self.last);
+        let mut passed = now.saturating_duration_since(self.last);
         self.last = now;
         if passed > SLEEP_MAX + Self::TURN_MAX {
             info!(
                 ?passed,
                 "the server did not run for a while, deadlines move"
             );
-        } else {
-            self.time += passed;
+            // Time goes on even if every turn should take that long.
+            passed = SLEEP_MAX;
         }
+        self.time += passed;
         self.time
     }
 }

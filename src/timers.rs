@@ -62,6 +62,14 @@ impl Timers {
         self.ping = now.after(config.ping_period());
     }
 
+    /// The socket took something. Where it had been full, the peer is alive; and a ping cannot pass the
+    /// frame that it is taking, so that it cannot be asked for a pong.
+    pub fn note_taken(&mut self, now: Tick, config: &Config) {
+        if self.write != Tick::NEVER && self.pong != Tick::NEVER {
+            self.renew_pong(now, config);
+        }
+    }
+
     /// The peer is alive.
     pub fn renew_pong(&mut self, now: Tick, config: &Config) {
         self.pong = now.after(config.pong_wait);

@@ -1,10 +1,12 @@
-//! Deadlines and their ticks, apart from the source because only the loop's file may read the clock.
-#![allow(clippy::unwrap_used)]
+//! Deadlines, their ticks and the budget of the log, apart from the source because only the loop's file may
+//! read the clock.
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing fails")]
 
 use std::time::{Duration, Instant};
 
 use fanfare::deadlines::{Deadlines, TICK, Tick};
 use fanfare::hub::ClientId;
+use fanfare::log_budget::{LINES_PER_PERIOD, LogBudget};
 
 /// The tick that begins `ticks` ticks after the start.
 fn tick(deadlines: &Deadlines, start: Instant, ticks: u32) -> Tick {
@@ -52,4 +54,22 @@ fn an_endless_wait_is_never_due() {
     let start = Instant::now();
     let deadlines = Deadlines::new(start);
     assert_eq!(deadlines.tick(start).after(Duration::MAX), Tick::NEVER);
+}
+
+#[test]
+fn the_log_gets_so_many_lines_a_second_and_is_told_of_the_rest() {
+    let start = Instant::now();
+    let deadlines = Deadlines::new(start);
+    let mut budget = LogBudget::default();
+    let now = tick(&deadlines, start, 5);
+    let granted = (0..100).filter(|_| budget.take(now)).count();
+    assert_eq!(granted, LINES_PER_PERIOD as usize);
+    assert_eq!(budget.settle(tick(&deadlines, start, 14)), 0);
+    let over = tick(&deadlines, start, 16);
+    assert_eq!(budget.settle(over), 100 - LINES_PER_PERIOD);
+    assert_eq!(budget.settle(over), 0);
+    assert!(budget.take(over));
+    // Whoever ends does not wait for the end of the second.
+    (0..LINES_PER_PERIOD).for_each(|_| _ = budget.take(over));
+    assert_eq!(budget.settle(Tick::NEVER), 1);
 }

@@ -1,19 +1,21 @@
 //! The shipped engine over scripted sockets and a made-up clock: short reads, short writes, WouldBlock at
 //! each point, resets, deadlines.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing fails")]
 
 mod world;
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use fanfare::config::{CLOSE_WAIT, Config};
+use fanfare::config::{CLOSE_WAIT, Config, OFFERS_PER_TURN};
 use fanfare::hub::ClientId;
 use fanfare::metrics::End;
 use world::{Peer, UPGRADE, World, decode_frames, find, masked_frame};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
+/// The default of the write wait.
+const CONFIG_WRITE_WAIT: Duration = Duration::from_secs(10);
 
 fn world() -> World {
     World::new(Config::default())
@@ -243,6 +245,70 @@ fn a_full_queue_is_offered_to_the_socket_before_it_is_judged() {
 }
 
 #[test]
+fn a_client_whose_socket_takes_too_little_is_kept_until_its_queue_is_full_twice_over() {
+    let mut world = world_with(|config| config.send_queue = 2);
+    let (speaker, slow) = (world.join(), world.join());
+    slow.set_room(3);
+    let mut said = 0;
+    while !slow.is_closed() {
+        assert!(said < 10, "not even a full queue ends it");
+        // A byte at a time, which is never announced.
+        slow.socket().room += 1;
+        speaker.say("0123456789");
+        said += 1;
+        world.settle();
+    }
+    // One is begun and four wait; the sixth is too much.
+    assert_eq!(said, 6);
+    assert_eq!(world.engine.metrics().ended(End::Stuck), 1);
+}
+
+#[test]
+fn a_socket_whose_room_was_not_announced_is_offered_once_more_before_it_is_given_up() {
+    let mut world = world();
+    let (speaker, slow) = (world.join(), world.join());
+    slow.set_room(0);
+    speaker.say("hello");
+    world.settle();
+    for _ in 0..5 {
+        slow.set_room_silently(1);
+        world.pass(CONFIG_WRITE_WAIT + SECOND / 2);
+        speaker.send(&masked_frame(0x8a, b""));
+    }
+    assert!(!slow.is_closed());
+    assert_eq!(slow.take(), b"\x81\x05hel");
+    world.pass(CONFIG_WRITE_WAIT + SECOND);
+    assert!(slow.is_closed());
+    assert_eq!(world.engine.metrics().ended(End::WriteTimeout), 1);
+}
+
+#[test]
+fn a_peer_that_takes_a_long_frame_bit_by_bit_is_not_asked_for_a_pong_meanwhile() {
+    let mut world = world_with(|config| {
+        config.pong_wait = 4 * SECOND;
+        config.max_message = 1000;
+    });
+    world.network.short_means_blocked = true;
+    let (speaker, slow) = (world.join(), world.join());
+    slow.set_room(0);
+    speaker.say(&"x".repeat(900));
+    for _ in 0..90 {
+        world.pass(SECOND / 5);
+        speaker.send(&masked_frame(0x8a, b""));
+        slow.set_room(10);
+    }
+    world.settle();
+    assert!(!slow.is_closed());
+    slow.set_room(usize::MAX);
+    world.pass(4 * SECOND - SECOND / 2);
+    speaker.send(&masked_frame(0x8a, b""));
+    assert!(!slow.is_closed());
+    // Now that it could answer a ping, it has to.
+    world.pass(SECOND);
+    assert_eq!(slow.take_frames().last(), Some(&close_frame(1008)));
+}
+
+#[test]
 fn a_begun_frame_is_not_in_the_queue_and_is_finished_whole() {
     let mut world = world_with(|config| config.send_queue = 2);
     let (a, slow) = (world.join(), world.join());
@@ -316,6 +382,72 @@ fn a_joiner_that_is_dropped_for_what_it_is_owed_leaves_no_seat_behind() {
     world.settle();
     assert_eq!(stranger.take(), b"");
     assert_eq!(speaker.take_lines(), ["news", "not for strangers"]);
+}
+
+#[test]
+fn who_fills_a_batch_is_heard_on_in_the_next_turn_and_others_beside_it() {
+    let mut world = world_with(|config| config.send_queue = 10);
+    let [flooder, other] = [world.join(), world.join()];
+    let said: Vec<String> = (0..35).map(|number| number.to_string()).collect();
+    let frames: Vec<u8> = said
+        .iter()
+        .flat_map(|text| masked_frame(0x81, text.as_bytes()))
+        .collect();
+    flooder.send(&frames);
+    world.turn();
+    assert_eq!(other.take_lines(), said[..10]);
+    assert_eq!(world.engine.wait(world.now), Some(Duration::ZERO));
+    other.say("me too");
+    world.turn();
+    let lines = other.take_lines();
+    assert_eq!(lines, [&said[10..20], &["me too".to_owned()]].concat());
+    world.settle();
+    assert_eq!(other.take_lines(), said[20..]);
+    assert_eq!(flooder.take_lines().len(), 36);
+}
+
+#[test]
+fn a_turn_that_has_offered_enough_leaves_the_rest_to_the_next() {
+    // Each batch is one message, so that each speaker costs a broadcast.
+    let mut world = world_with(|config| config.send_queue = 1);
+    let members: Vec<Peer> = (0..600).map(|_| world.join()).collect();
+    for speaker in &members[..200] {
+        speaker.say("all at once");
+    }
+    world.turn();
+    let heard = members[0].take_lines().len();
+    assert_eq!(heard, OFFERS_PER_TURN.div_ceil(members.len()));
+    world.turn();
+    assert_eq!(members[0].take_lines().len(), heard);
+    world.settle();
+    assert_eq!(members[0].take_lines().len(), 200 - 2 * heard);
+}
+
+#[test]
+fn pings_and_echoes_count_as_messages_where_their_rate_is_limited() {
+    for (path, first) in [("/ws", 0x89), ("/echo", 0x81)] {
+        let mut world = world_with(|config| {
+            config.message_rate = 10;
+            config.echo = true;
+        });
+        let peer = world.connect();
+        peer.send(
+            str::from_utf8(UPGRADE)
+                .unwrap()
+                .replace("/ws", path)
+                .as_bytes(),
+        );
+        for _ in 0..130 {
+            peer.send(&masked_frame(first, b"again").repeat(2));
+            world.pass(SECOND / 10);
+        }
+        assert_eq!(
+            peer.take_frames().last(),
+            Some(&close_frame(1008)),
+            "{path}"
+        );
+        assert_eq!(world.engine.metrics().rate_warnings, 1);
+    }
 }
 
 #[test]

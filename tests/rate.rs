@@ -50,11 +50,20 @@ fn who_stays_above_the_rate_is_warned_and_has_to_leave_ten_seconds_later() {
 fn a_burst_is_allowed_and_who_slows_down_after_a_warning_may_stay() {
     let burst = (0..100).map(|_| 0);
     assert_eq!(first(100, burst), (None, None));
-    // Twice the rate for five seconds, then half of it for five, again and again.
-    let moments = every(5).filter(|at| at % 10_000 < 5_000 || at % 20 == 0);
+    // Twice the rate for three seconds, then a quarter of it for seven, again and again.
+    let moments = every(5).filter(|at| at % 10_000 < 3_000 || at % 40 == 0);
     let (warned, exceeded) = first(100, moments);
     assert!(warned.is_some());
     assert_eq!(exceeded, None);
+}
+
+#[test]
+fn a_pause_of_a_moment_does_not_undo_a_flood() {
+    // A hundred times the rate for nine seconds, then a pause of one, again and again.
+    let moments = every(1).filter(|at| at % 10_000 < 9_000);
+    let (warned, exceeded) = first(10, moments);
+    let (warned, exceeded) = (warned.expect("warned"), exceeded.expect("exceeded"));
+    assert!((10_000..10_700).contains(&(exceeded - warned)));
 }
 
 #[test]

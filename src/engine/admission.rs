@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{Engine, Network};
 use crate::client::{Client, Stream};
@@ -44,7 +44,9 @@ impl<S: Stream> Engine<S> {
                     // again at once would spin.
                     _ => {
                         self.metrics.accept_failures += 1;
-                        warn!(%error, clients = self.clients.len(), "cannot accept, resting");
+                        if self.log_budget.take(self.now) {
+                            warn!(%error, clients = self.clients.len(), "cannot accept, resting");
+                        }
                         return self.rest_from_accepting();
                     }
                 },
@@ -69,15 +71,22 @@ impl<S: Stream> Engine<S> {
 
     fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {
         let refusal = self.enter(peer);
-        if refusal.is_some() && self.refused_count >= REFUSED_CLIENTS_MAX {
+        if let Some(refusal) = refusal
+            && self.refused_count >= REFUSED_CLIENTS_MAX
+        {
             self.metrics.turned_away += 1;
+            if self.log_budget.take(self.now) {
+                info!(%peer, "turned away: {}", refusal.why());
+            }
             return;
         }
         let entry = self.clients.vacant_entry();
         let id = ClientId(entry.key());
         if let Err(error) = network.register(&mut stream, id) {
             self.metrics.accept_failures += 1;
-            warn!(%error, "cannot watch a connection, closing it");
+            if self.log_budget.take(self.now) {
+                warn!(%error, %peer, "cannot watch a connection, closing it");
+            }
             if refusal.is_none() {
                 self.addresses.leave(peer.ip());
             }

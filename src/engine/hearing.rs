@@ -6,6 +6,7 @@ use tracing::info;
 
 use super::Engine;
 use crate::client::{Fill, Stream};
+use crate::config::OFFERS_PER_TURN;
 use crate::connection::Event;
 use crate::hub::ClientId;
 use crate::metrics::End;
@@ -14,14 +15,18 @@ use crate::ws::close::CloseCode;
 
 impl<S: Stream> Engine<S> {
     pub(super) fn serve_readable(&mut self) {
-        // Who is listed anew while being served has its next turn in the next turn.
+        // Who is listed anew while being served has its next turn in the next turn, and so has whoever
+        // is left when this one has done enough.
         let listed = self.readable.len();
-        for next in 0..listed {
-            if let Some(&id) = self.readable.get(next) {
-                self.serve(id);
-            }
+        let mut served = 0;
+        while served < listed
+            && self.offered < OFFERS_PER_TURN
+            && let Some(&id) = self.readable.get(served)
+        {
+            self.serve(id);
+            served += 1;
         }
-        self.readable.drain(..listed);
+        self.readable.drain(..served);
     }
 
     /// Reads from one client, once: that is its budget.
@@ -45,9 +50,10 @@ impl<S: Stream> Engine<S> {
         self.arm(id);
     }
 
-    /// Bytes to events, events to the hub.
+    /// Bytes to events, events to the hub. Who fills a batch has said enough for this turn, so that
+    /// others are heard beside it; the rest of what it sent waits for the next.
     fn receive(&mut self, id: ClientId, mut input: &mut [u8]) {
-        let messages_before = self.metrics.messages;
+        let mut count = 0;
         while let Some(client) = self.clients.get_mut(id.0)
             && !client.is_leaving
         {
@@ -56,12 +62,19 @@ impl<S: Stream> Engine<S> {
                 .receive(&mut input, &mut client.outbox, &self.config);
             match event {
                 Some(Event::Text(text)) => {
+                    count += 1;
                     self.metrics.messages += 1;
                     if self.hub.say(&text) {
                         self.broadcast();
+                        self.put_off(id, input);
+                        break;
                     }
                 }
-                Some(Event::Pong) => client.timers.renew_pong(self.now, &self.config),
+                Some(Event::Served) => count += 1,
+                Some(Event::Pong) => {
+                    count += 1;
+                    client.timers.renew_pong(self.now, &self.config);
+                }
                 Some(Event::Answered) => {
                     client.timers.renew_request(self.now, &self.config);
                 }
@@ -74,11 +87,19 @@ impl<S: Stream> Engine<S> {
                 }
             }
         }
-        self.watch_rate(id, self.metrics.messages - messages_before);
+        self.watch_rate(id, count);
     }
 
-    /// Counts what a client said in this turn.
-    fn watch_rate(&mut self, id: ClientId, count: u64) {
+    fn put_off(&mut self, id: ClientId, input: &[u8]) {
+        if let Some(client) = self.clients.get_mut(id.0)
+            && !client.is_leaving
+        {
+            client.put_off(input);
+        }
+    }
+
+    /// Counts the messages and control frames of a client in this turn.
+    fn watch_rate(&mut self, id: ClientId, count: u32) {
         let Some(client) = self.clients.get_mut(id.0) else {
             return;
         };

@@ -20,6 +20,7 @@ use crate::ws::close::CloseCode;
 impl<S: Stream> Engine<S> {
     /// Sees to those whose tick has come.
     pub(super) fn sweep(&mut self) {
+        self.log_budget.settle(self.now);
         while let Some(ids) = self.deadlines.pop(self.now) {
             for id in ids {
                 self.look_at(id);
@@ -42,7 +43,11 @@ impl<S: Stream> Engine<S> {
         }
         match client.timers.due(self.now) {
             Due::Nothing => {}
-            Due::Write => return self.leave(id, End::WriteTimeout),
+            Due::Write => {
+                if let Err(end) = client.flush_late(&mut self.gather, self.now, &self.config) {
+                    return self.leave(id, end);
+                }
+            }
             Due::Pong => self.close(id, CloseCode::Policy, End::PongTimeout),
             Due::Ping => {
                 if let Err(end) = client.ping(self.now, &self.config) {

@@ -16,7 +16,9 @@ impl<S: Stream> Engine<S> {
             return;
         }
         let batch = self.hub.seal();
-        self.metrics.deliveries += (batch.message_count() * self.hub.members().len()) as u64;
+        let member_count = self.hub.members().len();
+        self.metrics.deliveries += (batch.message_count() * member_count) as u64;
+        self.offered += member_count;
         let mut seat = 0;
         while let Some(&id) = self.hub.members().get(seat) {
             match self.offer(id, &batch) {
@@ -35,7 +37,7 @@ impl<S: Stream> Engine<S> {
     fn offer(&mut self, id: ClientId, batch: &Rc<Batch>) -> Result<(), End> {
         if let Some(client) = self.clients.get_mut(id.0) {
             client.offer(batch, &mut self.gather, self.now, &self.config)?;
-            if !client.outbox.is_empty() {
+            if !client.outbox.is_empty() || client.counted_own_len > 0 {
                 self.list(id);
                 self.arm(id);
             }

@@ -29,8 +29,8 @@ pub(crate) enum Wait {
     Write(usize),
     /// The end of the request after so many answers.
     Request(usize),
-    /// A pong, or the end of a message.
-    Peer,
+    /// A pong, or the end of a message; later, if it takes more than so many bytes bit by bit.
+    Peer(usize),
     /// The end of the stream, after the end of its own.
     End,
 }
@@ -197,7 +197,9 @@ impl Player {
         } else if self.stage == Stage::Http {
             Some((Wait::Request(self.answers), config.request_timeout))
         } else if (self.is_mute || self.is_silent) && self.outgoing.is_empty() {
-            Some((Wait::Peer, config.pong_wait))
+            let is_smooth = self.peer.socket().write_max == usize::MAX;
+            let taken_len = if is_smooth { 0 } else { self.taken_len };
+            Some((Wait::Peer(taken_len), config.pong_wait))
         } else {
             None
         };
