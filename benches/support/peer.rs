@@ -7,9 +7,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
-use tokio_tungstenite::accept_async_with_config;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 use super::server::announce;
 
@@ -78,31 +78,41 @@ async fn client(
     let mut told = tell.subscribe();
     drop(tell);
     loop {
-        tokio::select! {
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => {
-                    if say.send(text).await.is_err() {
-                        return;
-                    }
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {}
-            },
-            batch = told.recv() => {
-                let mut next = batch.map_err(|error| match error {
-                    RecvError::Closed => TryRecvError::Closed,
-                    RecvError::Lagged(missed) => TryRecvError::Lagged(missed),
-                });
-                while let Ok(text) = next {
-                    if socket.feed(Message::Text(text)).await.is_err() {
-                        return;
-                    }
-                    next = told.try_recv();
-                }
-                if next != Err(TryRecvError::Empty) || socket.flush().await.is_err() {
-                    return;
-                }
-            }
+        let next = tokio::select! {
+            message = socket.next() => pass_on(message, &say).await,
+            batch = told.recv() => deliver(batch, &mut told, &mut socket).await,
+        };
+        if next.is_none() {
+            return;
+        }
+    }
+}
+
+/// Says what came to the hub; `None` if no more can come.
+async fn pass_on(
+    message: Option<tungstenite::Result<Message>>,
+    say: &mpsc::Sender<Utf8Bytes>,
+) -> Option<()> {
+    match message?.ok()? {
+        Message::Text(text) => say.send(text).await.ok(),
+        Message::Close(_) => None,
+        _ => Some(()),
+    }
+}
+
+/// Sends `batch` and all others that wait, and flushes once; `None` if the client lags too far behind or is gone.
+async fn deliver(
+    batch: Result<Utf8Bytes, RecvError>,
+    told: &mut broadcast::Receiver<Utf8Bytes>,
+    socket: &mut WebSocketStream<TcpStream>,
+) -> Option<()> {
+    let mut text = batch.ok()?;
+    loop {
+        socket.feed(Message::Text(text)).await.ok()?;
+        match told.try_recv() {
+            Ok(next) => text = next,
+            Err(TryRecvError::Empty) => return socket.flush().await.ok(),
+            Err(TryRecvError::Closed | TryRecvError::Lagged(_)) => return None,
         }
     }
 }
