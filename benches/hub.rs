@@ -1,39 +1,54 @@
-//! A turn of the shipped engine without sockets: one message to N members whose streams take everything.
-//! Nanoseconds a member, and the allocations of the steady state, of which there must be none.
+//! A turn of the shipped engine without sockets: one message to N members whose streams take everything,
+//! and messages that wait in N outboxes until the streams take anything again. The time of either, and its
+//! allocations: there must be none in the first, and little for each member in the second.
 //!
-//! `cargo bench --bench hub`
+//! `cargo bench --bench hub -- laggards` picks a group.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it counted")]
 
 use std::alloc::System;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use fanfare::client::Stream;
 use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
 use fanfare::hub::ClientId;
-use fanfare::ws::frame::{Opcode, encode_frame};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use fanfare::ws::frame::{Opcode, ServerHeader, encode_frame};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const MEMBER_COUNTS: [usize; 4] = [10, 100, 1000, 10_000];
 const COUNTED_TURNS: usize = 1000;
+/// Messages that wait for each laggard, one a turn, before it takes them all.
+const HELD_TURNS: usize = 16;
+/// The bytes of memory that one of them may cost for each member: a reference, and its part of the queue around
+/// it and of the batch that all share, but no copy of the frame.
+const HELD_LEN_MAX: usize = 64;
+const TEXT_LEN: usize = 64;
 const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// A stream that takes everything, and gives what is put into its inbox.
+/// A stream that takes everything or nothing, and gives what is put into its inbox.
 #[derive(Debug, Clone, Default)]
 struct Sink {
     inbox: Rc<RefCell<Vec<u8>>>,
-    taken: Rc<RefCell<usize>>,
+    drain: Rc<Drain>,
+}
+
+/// Where the bytes of all streams go.
+#[derive(Debug, Default)]
+struct Drain {
+    is_shut: Cell<bool>,
+    taken: Cell<usize>,
 }
 
 impl Read for Sink {
@@ -51,7 +66,10 @@ impl Read for Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        *self.taken.borrow_mut() += bytes.len();
+        if self.drain.is_shut.get() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.drain.taken.update(|taken| taken + bytes.len());
         Ok(bytes.len())
     }
 
@@ -91,18 +109,18 @@ struct Room {
     engine: Engine<Sink>,
     network: Prepared,
     speaker: Sink,
-    taken: Rc<RefCell<usize>>,
+    drain: Rc<Drain>,
     frame: Vec<u8>,
     now: Instant,
 }
 
 impl Room {
     fn new(member_count: usize) -> Self {
-        let taken = Rc::default();
+        let drain = Rc::default();
         let sinks: Vec<Sink> = (0..member_count)
             .map(|_| Sink {
                 inbox: Rc::new(RefCell::new(UPGRADE.to_vec())),
-                taken: Rc::clone(&taken),
+                drain: Rc::clone(&drain),
             })
             .collect();
         // The listener gives the last one first, which gets the first place in the slab.
@@ -112,7 +130,7 @@ impl Room {
             engine: Engine::new(Config::default(), member_count, now),
             network: Prepared(sinks),
             speaker,
-            taken,
+            drain,
             frame: speech(),
             now,
         };
@@ -124,52 +142,124 @@ impl Room {
         room
     }
 
-    /// One message to everybody.
-    fn turn(&mut self) {
-        let before = *self.taken.borrow();
+    /// One message to everybody, who take it.
+    fn tell(&mut self) {
+        let before = self.drain.taken.get();
+        self.say();
+        self.assert_taken(before, TEXT_LEN);
+    }
+
+    /// Messages to everybody, who take nothing.
+    fn hold(&mut self) {
+        let before = self.drain.taken.get();
+        self.drain.is_shut.set(true);
+        for _ in 0..HELD_TURNS {
+            self.say();
+        }
+        assert_eq!(self.drain.taken.get(), before);
+    }
+
+    /// Everybody takes what waits for them: the messages of all turns, joined by newlines.
+    fn release(&mut self) {
+        let before = self.drain.taken.get();
+        self.drain.is_shut.set(false);
+        for member in 0..self.engine.client_count() {
+            self.engine.note_ready(ClientId(member), false, true, false);
+        }
+        self.engine.turn(&mut self.network, self.now);
+        self.assert_taken(before, HELD_TURNS * (TEXT_LEN + 1) - 1);
+    }
+
+    fn say(&mut self) {
         self.speaker
             .inbox
             .borrow_mut()
             .extend_from_slice(&self.frame);
         self.engine.note_ready(ClientId(0), true, false, false);
         self.engine.turn(&mut self.network, self.now);
-        // The server's frame is four bytes of masking key shorter.
-        let each = self.frame.len() - 4;
+    }
+
+    /// Everybody took one frame with so much text.
+    fn assert_taken(&self, before: usize, text_len: usize) {
+        let header = ServerHeader::encode(Opcode::Text, text_len);
+        let frame_len = header.as_bytes().len() + text_len;
         let members = self.engine.client_count();
-        assert_eq!(*self.taken.borrow() - before, each * members);
+        assert_eq!(self.drain.taken.get() - before, frame_len * members);
     }
 }
 
-/// A masked text frame with 64 bytes of payload; a key of zeros leaves the text as it is.
+/// A masked text frame; a key of zeros leaves the text as it is.
 fn speech() -> Vec<u8> {
     let mut frame = Vec::new();
-    encode_frame(Opcode::Text, &[b'x'; 64], &mut frame);
+    encode_frame(Opcode::Text, &[b'x'; TEXT_LEN], &mut frame);
     frame[1] |= 0x80;
     frame.splice(2..2, [0; 4]);
     frame
+}
+
+/// What `work` asked of the allocator.
+fn allocations(work: impl FnOnce()) -> Stats {
+    let region = Region::new(ALLOCATOR);
+    work();
+    region.change()
+}
+
+fn no_laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
+    let mut room = Room::new(member_count);
+    room.tell();
+    let stats = allocations(|| (0..COUNTED_TURNS).for_each(|_| room.tell()));
+    println!(
+        "{member_count} members, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
+        stats.allocations, stats.reallocations
+    );
+    assert_eq!((stats.allocations, stats.reallocations), (0, 0));
+
+    group.throughput(Throughput::Elements(member_count as u64));
+    group.bench_function(BenchmarkId::from_parameter(member_count), |b| {
+        b.iter(|| room.tell());
+    });
+}
+
+fn laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
+    let mut room = Room::new(member_count);
+    // What all members share grows to its size once.
+    room.hold();
+    room.release();
+    let held = allocations(|| room.hold());
+    let released = allocations(|| room.release());
+    let waiting = member_count * HELD_TURNS;
+    let each = |count: usize| count as f64 / waiting as f64;
+    let left = |stats: Stats| stats.bytes_allocated as isize - stats.bytes_deallocated as isize;
+    println!(
+        "{member_count} members, {HELD_TURNS} turns wait: {:.3} allocations, {:.3} reallocations, {:.1} bytes a member \
+         and turn; {} allocations when all leave, and {} bytes are kept",
+        each(held.allocations),
+        each(held.reallocations),
+        each(held.bytes_allocated),
+        released.allocations + released.reallocations,
+        left(held) + left(released),
+    );
+    assert!(held.bytes_allocated <= HELD_LEN_MAX * waiting);
+
+    group.throughput(Throughput::Elements(waiting as u64));
+    group.bench_function(BenchmarkId::from_parameter(member_count), |b| {
+        b.iter(|| {
+            room.hold();
+            room.release();
+        });
+    });
 }
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("one message a turn");
     for member_count in MEMBER_COUNTS {
-        let mut room = Room::new(member_count);
-        room.turn();
-        let region = Region::new(ALLOCATOR);
-        for _ in 0..COUNTED_TURNS {
-            room.turn();
-        }
-        let stats = region.change();
-        println!(
-            "{member_count} members, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
-            stats.allocations, stats.reallocations
-        );
-        assert_eq!((stats.allocations, stats.reallocations), (0, 0));
-
-        group.throughput(Throughput::Elements(member_count as u64));
-        group.bench_function(BenchmarkId::from_parameter(member_count), |b| {
-            b.iter(|| room.turn());
-        });
+        no_laggards(&mut group, member_count);
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("laggards");
+    for member_count in MEMBER_COUNTS {
+        laggards(&mut group, member_count);
     }
     group.finish();
     criterion.final_summary();
