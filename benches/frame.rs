@@ -1,24 +1,34 @@
 //! What a frame costs without any socket: decode, unmask, validate, encode, and all of it together beside
-//! two other crates' own readers.
+//! two other crates' own, where they offer it.
 //!
 //! `cargo bench --bench frame -- read` picks a group.
 
 use std::hint::black_box;
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
+use criterion::{criterion_group, criterion_main};
+use fanfare::config::READ_LEN;
 use fanfare::ws::frame::{Header, Opcode, encode_frame};
 use fanfare::ws::mask::apply_mask;
 use fanfare::ws::message::{Incoming, MessageReader};
 use fanfare::ws::utf8::Decoder;
+use fastwebsockets::Payload;
 use futures_util::FutureExt;
-use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::protocol::Role;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::{Message, WebSocket};
 
 const LENGTHS: [usize; 6] = [16, 64, 512, 4 * 1024, 16 * 1024, 64 * 1024];
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-/// Bytes of frames that are read in one go, as from a socket.
+/// Bytes of frames that are read in one go.
 const STREAM_LEN: usize = 256 * 1024;
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+/// A connection on which all that will ever come is there.
+type Socket = Cursor<Vec<u8>>;
 
 /// A masked text frame of ASCII, as a client sends it.
 fn client_frame(payload_len: usize) -> Vec<u8> {
@@ -33,12 +43,20 @@ fn client_frame(payload_len: usize) -> Vec<u8> {
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode a header");
+    group.throughput(Throughput::Elements(1));
     for len in LENGTHS {
         let frame = client_frame(len);
-        group.bench_with_input(BenchmarkId::from_parameter(len), &frame, |b, frame| {
+        group.bench_function(BenchmarkId::new("fanfare", len), |b| {
             b.iter(|| {
-                let decoded = Header::decode(black_box(frame)).expect("a good frame");
-                assert_eq!(decoded.expect("a whole header").0.payload_len, len as u64);
+                let header = Header::decode(black_box(&frame)).expect("a good frame");
+                assert_eq!(header.expect("a whole one").0.payload_len, len as u64);
+            });
+        });
+        group.bench_function(BenchmarkId::new("tungstenite", len), |b| {
+            b.iter(|| {
+                let mut input = Cursor::new(black_box(&frame));
+                let header = FrameHeader::parse(&mut input).expect("a good frame");
+                assert_eq!(header.expect("a whole one").1, len as u64);
             });
         });
     }
@@ -49,122 +67,183 @@ fn unmask(c: &mut Criterion) {
     let mut group = c.benchmark_group("unmask");
     for len in LENGTHS {
         group.throughput(Throughput::Bytes(len as u64));
-        let mut payload = vec![0; len];
-        group.bench_function(BenchmarkId::new("fanfare", len), |b| {
-            b.iter(|| apply_mask(black_box(&mut payload), black_box(KEY), 0));
+        unmask_by(&mut group, "fanfare", len, |payload, key| {
+            apply_mask(payload, key, 0);
         });
-        group.bench_function(BenchmarkId::new("fastwebsockets", len), |b| {
-            b.iter(|| fastwebsockets::unmask(black_box(&mut payload), black_box(KEY)));
-        });
+        unmask_by(&mut group, "fastwebsockets", len, fastwebsockets::unmask);
     }
     group.finish();
+}
+
+/// The whole result is checked once, and its last byte, which stands behind all wide chunks, every time.
+fn unmask_by(group: &mut Group<'_>, name: &str, len: usize, apply: impl Fn(&mut [u8], [u8; 4])) {
+    let mut payload = vec![b'x'; len];
+    apply(&mut payload, KEY);
+    let mut pairs = payload.iter().zip(KEY.iter().cycle());
+    assert!(pairs.all(|(byte, key)| *byte == b'x' ^ key));
+    let last = len - 1;
+    group.bench_function(BenchmarkId::new(name, len), |b| {
+        b.iter(|| {
+            let expected = payload[last] ^ KEY[last % KEY.len()];
+            apply(black_box(&mut payload), black_box(KEY));
+            assert_eq!(payload[last], expected);
+        });
+    });
 }
 
 fn validate(c: &mut Criterion) {
     let mut group = c.benchmark_group("validate");
     for (name, sample) in [("ascii", "x"), ("mixed", "grüße ")] {
         for len in LENGTHS {
-            let text = sample.repeat(len / sample.len());
-            group.throughput(Throughput::Bytes(text.len() as u64));
-            group.bench_function(BenchmarkId::new(format!("{name} whole"), len), |b| {
-                b.iter(|| {
-                    simdutf8::basic::from_utf8(black_box(text.as_bytes())).expect("good text")
-                });
-            });
-            group.bench_function(BenchmarkId::new(format!("{name} by std"), len), |b| {
-                b.iter(|| std::str::from_utf8(black_box(text.as_bytes())).expect("good text"));
-            });
-            let mut out = String::with_capacity(len);
-            group.bench_function(BenchmarkId::new(format!("{name} in pieces"), len), |b| {
-                b.iter(|| {
-                    out.clear();
-                    let mut decoder = Decoder::default();
-                    for piece in black_box(text.as_bytes()).chunks(1021) {
-                        decoder.push(piece, &mut out).expect("good text");
-                    }
-                    assert_eq!(out.len(), text.len());
-                });
-            });
+            validate_text(&mut group, name, &sample.repeat(len / sample.len()));
         }
     }
     group.finish();
 }
 
-/// Whole frames to checked text. Each iteration starts from a fresh copy of the stream, because readers
-/// unmask in place; the copy is part of everybody's time.
+fn validate_text(group: &mut Group<'_>, name: &str, text: &str) {
+    let len = text.len();
+    group.throughput(Throughput::Bytes(len as u64));
+    group.bench_function(BenchmarkId::new(format!("{name} whole"), len), |b| {
+        b.iter(|| simdutf8::basic::from_utf8(black_box(text.as_bytes())).expect("good text"));
+    });
+    group.bench_function(BenchmarkId::new(format!("{name} by std"), len), |b| {
+        b.iter(|| std::str::from_utf8(black_box(text.as_bytes())).expect("good text"));
+    });
+    let mut out = String::with_capacity(len);
+    group.bench_function(BenchmarkId::new(format!("{name} in pieces"), len), |b| {
+        b.iter(|| {
+            out.clear();
+            let mut decoder = Decoder::default();
+            for piece in black_box(text.as_bytes()).chunks(1021) {
+                decoder.push(piece, &mut out).expect("good text");
+            }
+            assert_eq!(out.len(), len);
+        });
+    });
+}
+
+/// Whole frames to checked text. Everybody reads the same bytes from the same kind of socket into a buffer of
+/// its own, as it would from the kernel; to make the socket and the reader is nobody's time.
 fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("read");
     for len in LENGTHS {
         let frame = client_frame(len);
-        let frame_count = (STREAM_LEN / frame.len()).max(1);
-        let stream = frame.repeat(frame_count);
-        group.throughput(Throughput::Elements(frame_count as u64));
-
-        let mut buffer = stream.clone();
+        let frames = STREAM_LEN / frame.len();
+        let stream = frame.repeat(frames);
+        group.throughput(Throughput::ElementsAndBytes {
+            elements: frames as u64,
+            bytes: stream.len() as u64,
+        });
+        let text_len = frames * len;
+        let socket = || Cursor::new(stream.clone());
         group.bench_function(BenchmarkId::new("fanfare", len), |b| {
-            b.iter(|| {
-                buffer.copy_from_slice(&stream);
-                let mut reader = MessageReader::default();
-                let mut input = &mut buffer[..];
-                let mut text_len = 0;
-                while let Some(Incoming::Text(text)) =
-                    reader.next(&mut input, STREAM_LEN).expect("good frames")
-                {
-                    text_len += text.len();
-                }
-                assert_eq!(text_len, frame_count * len);
-            });
+            // All connections share one.
+            let mut buffer = vec![0; READ_LEN];
+            let read = |socket: &mut Socket| assert_eq!(by_fanfare(socket, &mut buffer), text_len);
+            b.iter_batched_ref(socket, read, BatchSize::PerIteration);
         });
         group.bench_function(BenchmarkId::new("tungstenite", len), |b| {
-            b.iter(|| {
-                let config = WebSocketConfig::default();
-                let socket = Cursor::new(stream.clone());
-                let mut socket = WebSocket::from_raw_socket(socket, Role::Server, Some(config));
-                let mut text_len = 0;
-                for _ in 0..frame_count {
-                    if let Message::Text(text) = socket.read().expect("good frames") {
-                        text_len += text.len();
-                    }
-                }
-                assert_eq!(text_len, frame_count * len);
-            });
+            let upgraded = || WebSocket::from_raw_socket(socket(), Role::Server, None);
+            let read = |socket: &mut _| assert_eq!(by_tungstenite(socket, frames), text_len);
+            b.iter_batched_ref(upgraded, read, BatchSize::PerIteration);
         });
         group.bench_function(BenchmarkId::new("fastwebsockets", len), |b| {
-            b.iter(|| {
-                let socket = Cursor::new(stream.clone());
-                let mut socket = fastwebsockets::WebSocket::after_handshake(
-                    socket,
-                    fastwebsockets::Role::Server,
-                );
-                socket.set_auto_pong(false);
-                let mut text_len = 0;
-                for _ in 0..frame_count {
-                    let frame = socket.read_frame().now_or_never();
-                    let frame = frame.expect("memory is always ready").expect("good frames");
-                    text_len += std::str::from_utf8(&frame.payload).expect("text").len();
-                }
-                assert_eq!(text_len, frame_count * len);
-            });
+            let role = fastwebsockets::Role::Server;
+            let upgraded = || fastwebsockets::WebSocket::after_handshake(socket(), role);
+            let read = |socket: &mut _| assert_eq!(by_fastwebsockets(socket, frames), text_len);
+            b.iter_batched_ref(upgraded, read, BatchSize::PerIteration);
         });
     }
     group.finish();
 }
 
+fn by_fanfare(socket: &mut Socket, buffer: &mut [u8]) -> usize {
+    let mut reader = MessageReader::default();
+    let mut text_len = 0;
+    while let filled @ 1.. = socket.read(buffer).expect("memory can be read") {
+        let mut input = &mut buffer[..filled];
+        while let Some(message) = reader.next(&mut input, STREAM_LEN).expect("good frames") {
+            if let Incoming::Text(text) = message {
+                text_len += text.len();
+            }
+        }
+    }
+    text_len
+}
+
+fn by_tungstenite(socket: &mut WebSocket<Socket>, frames: usize) -> usize {
+    let mut text_len = 0;
+    for _ in 0..frames {
+        if let Message::Text(text) = socket.read().expect("good frames") {
+            text_len += text.len();
+        }
+    }
+    text_len
+}
+
+/// It checks the text of whole messages as it reads them.
+fn by_fastwebsockets(socket: &mut fastwebsockets::WebSocket<Socket>, frames: usize) -> usize {
+    let mut text_len = 0;
+    for _ in 0..frames {
+        let frame = socket.read_frame().now_or_never();
+        let frame = frame.expect("memory is always ready").expect("good frames");
+        text_len += frame.payload.len();
+    }
+    text_len
+}
+
 fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode");
     for len in LENGTHS {
-        let payload = vec![b'x'; len];
-        let mut out = Vec::with_capacity(len + 16);
         group.throughput(Throughput::Bytes(len as u64));
-        group.bench_function(BenchmarkId::new("fanfare", len), |b| {
-            b.iter(|| {
-                out.clear();
-                encode_frame(Opcode::Text, black_box(&payload), &mut out);
-                assert!(out.len() > len);
-            });
+        encode_by(&mut group, "fanfare", len, |payload, out| {
+            out.clear();
+            encode_frame(Opcode::Text, payload, out);
+            out.len()
+        });
+        encode_by(&mut group, "tungstenite", len, |payload, out| {
+            let header = FrameHeader {
+                opcode: OpCode::Data(Data::Text),
+                ..FrameHeader::default()
+            };
+            out.clear();
+            header
+                .format(payload.len() as u64, out)
+                .expect("memory can be written");
+            out.extend_from_slice(payload);
+            out.len()
+        });
+        // It writes over what is in the buffer, which is longer than the frame.
+        encode_by(&mut group, "fastwebsockets", len, |payload, out| {
+            fastwebsockets::Frame::text(Payload::Borrowed(payload))
+                .write(out)
+                .len()
         });
     }
     group.finish();
+}
+
+/// `write` puts a frame at the start of a buffer and returns its length.
+fn encode_by(
+    group: &mut Group<'_>,
+    name: &str,
+    len: usize,
+    write: impl Fn(&[u8], &mut Vec<u8>) -> usize,
+) {
+    let payload = vec![b'x'; len];
+    let header_len = match len {
+        ..126 => 2,
+        126..65_536 => 4,
+        65_536.. => 10,
+    };
+    let mut out = Vec::with_capacity(len + 16);
+    group.bench_function(BenchmarkId::new(name, len), |b| {
+        b.iter(|| {
+            let frame_len = write(black_box(&payload), black_box(&mut out));
+            assert_eq!(frame_len, header_len + len);
+        });
+    });
 }
 
 criterion_group!(benches, decode, unmask, validate, read, encode);
