@@ -130,17 +130,16 @@ impl<'a> Plan<'a> {
             fanfare_flags: FANFARE_FLAGS,
             peer: arguments.peer.as_deref(),
         };
-        match arguments.quick {
-            true => Self {
-                rounds: 1,
-                duration: QUICK_DURATION,
-                launch,
-            },
-            false => Self {
-                rounds: usize::from(arguments.rounds),
-                duration: Duration::from_secs(arguments.seconds),
-                launch,
-            },
+        let (rounds, duration) = if arguments.quick {
+            (1, QUICK_DURATION)
+        } else {
+            let duration = Duration::from_secs(arguments.seconds);
+            (usize::from(arguments.rounds), duration)
+        };
+        Self {
+            rounds,
+            duration,
+            launch,
         }
     }
 

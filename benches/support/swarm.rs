@@ -283,8 +283,9 @@ pub(crate) fn read_response(socket: &mut TcpStream) -> io::Result<()> {
             more => len += more,
         }
     }
-    match response.starts_with(b"HTTP/1.1 101 ") {
-        true => Ok(()),
-        false => Err(io::Error::other(String::from_utf8_lossy(&response[..len]))),
+    if response.starts_with(b"HTTP/1.1 101 ") {
+        Ok(())
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&response[..len])))
     }
 }
