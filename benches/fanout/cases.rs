@@ -21,6 +21,8 @@ pub(crate) enum Talk {
     Rounds { messages: usize },
     /// Each sender keeps `in_flight` messages under way; the next leaves when one of its own came back.
     Windows { senders: usize, in_flight: usize },
+    /// One sender sends by the clock, whatever has arrived: a stall makes every message late that is due meanwhile.
+    Paced { per_s: u32 },
 }
 
 /// One load on one room.
@@ -35,16 +37,20 @@ pub(crate) struct Case {
 /// One client in so many does not read where laggards are present: 5 %.
 pub(crate) const LAGGARD_EVERY: usize = 20;
 
-pub(crate) const SCENARIOS: [&str; 6] = ["turn", "flood", "burst", LAGGARDS, "inbound", "connect"];
+pub(crate) const SCENARIOS: [&str; 7] = [
+    "turn", "steady", "flood", "burst", LAGGARDS, "inbound", "connect",
+];
 
 /// All cases, in the order in which they run.
-pub(crate) const ALL: [Case; 22] = [
+pub(crate) const ALL: [Case; 24] = [
     case("turn", rounds(1), 10, 64),
     case("turn", rounds(1), 100, 64),
     case("turn", rounds(1), 1_000, 64),
     case("turn", rounds(1), 5_000, 64),
     case("turn", rounds(1), 1_000, 16),
     case("turn", rounds(1), 1_000, 512),
+    case("steady", paced(1_000), 100, 64),
+    case("steady", paced(100), 1_000, 64),
     case("flood", windows(1, 1), 100, 64),
     case("flood", windows(16, 1), 100, 64),
     case("flood", windows(16, 4), 100, 64),
@@ -82,6 +88,10 @@ const fn windows(senders: usize, in_flight: usize) -> Load {
     Load::Talk(Talk::Windows { senders, in_flight })
 }
 
+const fn paced(per_s: u32) -> Load {
+    Load::Talk(Talk::Paced { per_s })
+}
+
 impl Case {
     /// Whether it is measured twice, the second time with every twentieth client never reading.
     pub(crate) fn has_laggards(&self) -> bool {
@@ -93,17 +103,27 @@ impl Case {
         self.clients > 1
     }
 
-    /// The time to measure where others take `duration`: laggards need some to get stuck.
-    pub(crate) fn longer(&self, duration: Duration) -> Duration {
-        duration * if self.has_laggards() { 3 } else { 1 }
+    /// Whether its rate is given, so that only latency and cost are found out.
+    pub(crate) fn is_paced(&self) -> bool {
+        matches!(self.load, Load::Talk(Talk::Paced { .. }))
     }
 
-    /// Messages under way at most.
+    /// The time to measure where others take `duration`: laggards need some to get stuck, and a given pace to
+    /// have a tail of latencies.
+    pub(crate) fn longer(&self, duration: Duration) -> Duration {
+        if self.has_laggards() || self.is_paced() {
+            3 * duration
+        } else {
+            duration
+        }
+    }
+
+    /// Messages under way at most; 0 where nothing limits them.
     pub(crate) fn in_flight(&self) -> usize {
         match self.load {
             Load::Talk(Talk::Rounds { messages }) => messages,
             Load::Talk(Talk::Windows { senders, in_flight }) => senders * in_flight,
-            Load::Visits { .. } => 0,
+            Load::Talk(Talk::Paced { .. }) | Load::Visits { .. } => 0,
         }
     }
 }
@@ -128,6 +148,13 @@ impl fmt::Display for Case {
                 write!(
                     f,
                     "{clients} clients, {message_len} B, {senders} x {in_flight} in flight"
+                )
+            }
+            Load::Talk(Talk::Paced { per_s }) => {
+                write!(
+                    f,
+                    "{clients} clients, {message_len} B, {} messages/s",
+                    grouped(per_s.into())
                 )
             }
             Load::Visits { at_once } => write!(f, "{at_once} clients at once come and go"),

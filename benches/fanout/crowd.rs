@@ -17,6 +17,8 @@ const OBSERVERS: usize = 8;
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 const LATENCY_MAX_US: u64 = 60_000_000;
 const LISTEN_MAX: Duration = Duration::from_millis(100);
+/// A wait may end so much too late; the end of one that has to be exact is spent awake.
+const OVERSLEEP_MAX: Duration = Duration::from_micros(100);
 
 /// Clients of one server, some of which talk.
 pub(crate) struct Crowd {
@@ -57,7 +59,7 @@ impl Crowd {
         let mut swarm = Swarm::connect(server.addr, clients, case.message_len)?;
         let senders = match talk {
             Talk::Windows { senders, .. } => senders.min(clients),
-            Talk::Rounds { .. } => 1,
+            Talk::Rounds { .. } | Talk::Paced { .. } => 1,
         };
         let sending = (0..senders).map(|index| index * clients / senders);
         let watching = (1..=OBSERVERS).map(|index| (index * clients / OBSERVERS).saturating_sub(1));
@@ -93,6 +95,7 @@ impl Crowd {
         match self.talk {
             Talk::Rounds { messages } => self.talk_in_rounds(messages, start + duration)?,
             Talk::Windows { in_flight, .. } => self.talk_in_windows(in_flight, start + duration)?,
+            Talk::Paced { per_s } => self.talk_by_the_clock(per_s, start, start + duration)?,
         };
         Ok(Run {
             messages: self.sent - sent_before,
@@ -110,9 +113,8 @@ impl Crowd {
         self.swarm.losses(self.sent)
     }
 
-    /// What comes back to the sender makes nothing due here; the end of a round does.
     fn talk_in_rounds(&mut self, messages: usize, end: Instant) -> io::Result<()> {
-        while self.may_talk_until(end) {
+        while self.may_talk() && Instant::now() < end {
             self.make_due(messages);
             self.send_what_is_due()?;
             self.hear_the_rest()?;
@@ -122,9 +124,25 @@ impl Crowd {
 
     fn talk_in_windows(&mut self, in_flight: usize, end: Instant) -> io::Result<()> {
         self.make_due(in_flight);
-        while self.may_talk_until(end) {
+        while self.may_talk() && Instant::now() < end {
             self.send_what_is_due()?;
-            self.listen()?;
+            self.listen(LISTEN_MAX)?;
+        }
+        self.hear_the_rest()
+    }
+
+    /// Every message that is due before `end` is sent, and its latency counted from when it was due. Where the
+    /// swarm itself is late, that counts as well, for all contestants alike.
+    fn talk_by_the_clock(&mut self, per_s: u32, start: Instant, end: Instant) -> io::Result<()> {
+        let mut due = start;
+        while due < end && self.may_talk() {
+            self.listen_until(due)?;
+            let due_us = self.swarm.clock.at_us(due);
+            for sender in &mut self.senders {
+                sender.due_us.push(due_us);
+            }
+            self.send_what_is_due()?;
+            due += Duration::from_secs(1) / per_s;
         }
         self.hear_the_rest()
     }
@@ -166,21 +184,35 @@ impl Crowd {
             if tally.lines_of_readers >= self.sent * tally.readers || self.is_silent() {
                 return Ok(());
             }
-            self.listen()?;
+            self.listen(LISTEN_MAX)?;
         }
     }
 
-    /// Takes in what has arrived; a message of its own makes a sender's next one due.
-    fn listen(&mut self) -> io::Result<()> {
+    /// Takes in what arrives until `moment`.
+    fn listen_until(&mut self, moment: Instant) -> io::Result<()> {
+        loop {
+            let left = moment.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.listen(left.saturating_sub(OVERSLEEP_MAX))?;
+        }
+    }
+
+    /// Takes in what has arrived, or the first that does within `timeout`. In windows, a message of its own makes
+    /// a sender's next one due.
+    fn listen(&mut self, timeout: Duration) -> io::Result<()> {
         let Self {
+            talk,
             swarm,
             senders,
             latency_us,
             ..
         } = self;
-        let arrivals = swarm.poll(LISTEN_MAX, |client, line, at_us| {
+        let arrivals = swarm.poll(timeout, |client, line, at_us| {
             latency_us.saturating_record(u64::from(at_us.saturating_sub(line.intended_us)));
-            if let Some(sender) = senders.get_mut(usize::from(line.sender))
+            if matches!(talk, Talk::Windows { .. })
+                && let Some(sender) = senders.get_mut(usize::from(line.sender))
                 && sender.client == client
             {
                 sender.due_us.push(at_us);
@@ -192,10 +224,10 @@ impl Crowd {
         Ok(())
     }
 
-    fn may_talk_until(&self, end: Instant) -> bool {
+    fn may_talk(&self) -> bool {
         let mut senders = self.senders.iter();
         let is_any_left = senders.any(|sender| self.swarm.is_reading(sender.client));
-        is_any_left && !self.is_silent() && Instant::now() < end
+        is_any_left && !self.is_silent()
     }
 
     fn is_silent(&self) -> bool {

@@ -67,6 +67,7 @@ pub(crate) fn print_table(
     } else {
         "delivery"
     };
+    let speed = if case.is_paced() { "p99" } else { "rate" };
     writeln!(out, "\n{case}")?;
     writeln!(
         out,
@@ -80,8 +81,8 @@ pub(crate) fn print_table(
         "p99.9",
         "lost",
         "dropped",
-        "floor: rate CPU",
-        "peer: rate CPU"
+        format!("floor: {speed} CPU"),
+        format!("peer: {speed} CPU"),
     )?;
     for rounds in all {
         let Contestant { kind, laggards } = rounds.contestant;
@@ -101,8 +102,8 @@ pub(crate) fn print_table(
             duration(rounds.median(|outcome| real(outcome.p999_us))),
             rounds.total(|outcome| outcome.losses + outcome.damaged),
             rounds.total(|outcome| outcome.disconnects),
-            beside(all, rounds, Kind::Floor),
-            beside(all, rounds, Kind::Peer),
+            beside(case, all, rounds, Kind::Floor),
+            beside(case, all, rounds, Kind::Peer),
         )?;
     }
     let bystanders = median(bystanders);
@@ -115,8 +116,9 @@ pub(crate) fn print_table(
     print_laggards(out, all)
 }
 
-/// How much better than `kind` under the same load: deliveries per second, and deliveries per second of processor time.
-fn beside(all: &[Rounds], rounds: &Rounds, kind: Kind) -> String {
+/// How much better than `kind` under the same load: deliveries per second (the inverse of p99 where the rate is given), and deliveries
+/// per second of processor time.
+fn beside(case: &Case, all: &[Rounds], rounds: &Rounds, kind: Kind) -> String {
     let reference = Contestant {
         kind,
         ..rounds.contestant
@@ -127,9 +129,13 @@ fn beside(all: &[Rounds], rounds: &Rounds, kind: Kind) -> String {
     if kind == rounds.contestant.kind {
         return "-".to_owned();
     }
-    let rate = rounds.median_ratio(reference, Outcome::deliveries_per_s);
+    let speed = if case.is_paced() {
+        reference.median_ratio(rounds, |outcome| real(outcome.p99_us))
+    } else {
+        rounds.median_ratio(reference, Outcome::deliveries_per_s)
+    };
     let thrift = reference.median_ratio(rounds, Outcome::cpu_us_per_delivery);
-    format!("{} {}", ratio(rate), ratio(thrift))
+    format!("{} {}", ratio(speed), ratio(thrift))
 }
 
 /// What the laggards did to the others, server by server.

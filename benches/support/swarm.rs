@@ -26,8 +26,13 @@ pub(crate) struct Clock(Instant);
 
 impl Clock {
     pub(crate) fn now_us(self) -> u32 {
+        self.at_us(Instant::now())
+    }
+
+    pub(crate) fn at_us(self, moment: Instant) -> u32 {
         // A swarm does not live for the 71 minutes after which this wraps.
-        u32::try_from(self.0.elapsed().as_micros()).unwrap_or(u32::MAX)
+        let since = moment.saturating_duration_since(self.0);
+        u32::try_from(since.as_micros()).unwrap_or(u32::MAX)
     }
 }
 
