@@ -48,6 +48,8 @@ pub struct Socket {
     pub peer_has_shut: bool,
     pub server_has_shut: bool,
     pub server_has_closed: bool,
+    /// How often the server called, whether or not a byte moved.
+    pub reads: usize,
     pub writes: usize,
     /// Edges not announced yet.
     is_read_edge: bool,
@@ -82,6 +84,7 @@ impl Stream for ScriptedStream {
 impl Read for ScriptedStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
+        socket.reads += 1;
         if let Some(error) = socket.read_errors.pop_front() {
             return Err(error);
         }
@@ -207,6 +210,11 @@ impl Peer {
         lines
     }
 
+    /// How many bytes wait to be read by the server.
+    pub fn unread_len(&self) -> usize {
+        self.socket().inbound.len()
+    }
+
     pub fn is_accepted(&self) -> bool {
         self.socket().id.is_some()
     }
@@ -300,6 +308,7 @@ impl World {
             peer_has_shut: false,
             server_has_shut: false,
             server_has_closed: false,
+            reads: 0,
             writes: 0,
             is_read_edge: false,
             is_write_edge: false,
