@@ -13,7 +13,7 @@ const SOCKET_ERRORS: [i32; 4] = [104, 32, 110, 105];
 
 /// One player does something; of a hundred choices, those from 29 on are a player's.
 pub(crate) fn act(player: &mut Player, choice: usize, random: &mut Random, config: &Config) {
-    let speaks = player.is_open() && !player.is_silent;
+    let speaks = player.is_open() && !player.is_silent && !player.is_mid_message;
     match choice {
         ..68 if speaks => speak(player, choice, random, config),
         68.. => disturb(player, choice, random),
@@ -58,6 +58,13 @@ fn speak(player: &mut Player, choice: usize, random: &mut Random, config: &Confi
                 .outgoing
                 .extend(&whole[..random.between(1, whole.len() - 1)]);
             player.is_silent = true;
+            player.is_calm = false;
+        }
+        66 => {
+            player
+                .outgoing
+                .extend(masked_frame(0x01, b"never finished"));
+            player.is_mid_message = true;
             player.is_calm = false;
         }
         _ => (player.is_mute, player.is_calm) = (true, false),

@@ -11,9 +11,30 @@ use fanfare::ws::close::ProtocolError;
 use crate::player::Stage;
 use crate::simulation::{SECOND, SLACK, Simulation};
 
+/// How many connections ended in each of [`ENDS`].
+pub(crate) type Tally = [u64; End::KINDS];
+
+/// Every way in which a connection can end.
+pub(crate) const ENDS: [End; End::KINDS] = [
+    End::PeerClosed,
+    End::PeerGone,
+    End::Broken(ErrorKind::Other),
+    End::Protocol(ProtocolError::InvalidUtf8),
+    End::Refused(Refusal::Late),
+    End::Answered,
+    End::Idle,
+    End::Stuck,
+    End::PongTimeout,
+    End::MessageTimeout,
+    End::WriteTimeout,
+    End::RateExceeded,
+    End::Overload,
+    End::Shutdown,
+];
+
 impl Simulation {
-    /// Ends the world in one of three ways, and looks at what is left.
-    pub(crate) fn end(&mut self) {
+    /// Ends the world in one of three ways, and looks at what is left. How many connections ended how.
+    pub(crate) fn end(&mut self) -> Tally {
         match self.random.below(3) {
             0 => self.vanish(),
             1 => self.leave(),
@@ -22,11 +43,14 @@ impl Simulation {
         let engine = &self.world.engine;
         assert_eq!(engine.client_count(), 0, "every slot is free");
         assert_eq!(engine.queued_len(), 0, "every byte is given back");
+        let metrics = engine.metrics();
+        let ends = ENDS.map(|end| metrics.ended(end));
         assert_eq!(
-            engine.metrics().accepted,
-            self.ended(),
+            metrics.accepted,
+            ends.iter().sum::<u64>(),
             "ends and beginnings"
         );
+        ends
     }
 
     /// Everybody is gone at once, without a word: the deadlines alone have to clear up.
@@ -114,28 +138,5 @@ impl Simulation {
                 player.name
             );
         }
-    }
-
-    fn ended(&self) -> u64 {
-        let ends = [
-            End::PeerClosed,
-            End::PeerGone,
-            End::Broken(ErrorKind::Other),
-            End::Protocol(ProtocolError::InvalidUtf8),
-            End::Refused(Refusal::Late),
-            End::Answered,
-            End::Idle,
-            End::Stuck,
-            End::PongTimeout,
-            End::MessageTimeout,
-            End::WriteTimeout,
-            End::RateExceeded,
-            End::Overload,
-            End::Shutdown,
-        ];
-        assert_eq!(ends.len(), End::KINDS);
-        ends.iter()
-            .map(|end| self.world.engine.metrics().ended(*end))
-            .sum()
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Wait {
     Request(usize),
     /// A pong, or the end of a message; later, if it takes more than so many bytes bit by bit.
     Peer(usize),
+    /// The end of a message, while pongs come.
+    Message,
     /// The end of the stream, after the end of its own.
     End,
 }
@@ -38,6 +40,12 @@ pub(crate) enum Wait {
 #[derive(Debug)]
 pub(crate) struct Player {
     pub(crate) name: String,
+    /// How many players were there before it.
+    pub(crate) number: usize,
+    /// Whoever shares a place shares the limit of an address.
+    pub(crate) place: u128,
+    /// Whether there was no seat for it, once it was accepted.
+    pub(crate) is_refused: Option<bool>,
     pub(crate) peer: Peer,
     pub(crate) stage: Stage,
     /// What it means to send, of which any part may have been sent.
@@ -55,6 +63,8 @@ pub(crate) struct Player {
     /// It sends nothing more: it has closed, or a part of something is all that ever comes.
     pub(crate) is_silent: bool,
     pub(crate) is_mute: bool,
+    /// It is in a message that it never ends, and says nothing else; pings it answers.
+    pub(crate) is_mid_message: bool,
     /// The close code that its last words must bring.
     pub(crate) expected_close: Option<u16>,
     /// When the server must be done with it, whatever else happens.
@@ -71,6 +81,9 @@ impl Player {
     pub(crate) fn new(name: String, peer: Peer) -> Self {
         Self {
             name,
+            number: 0,
+            place: 0,
+            is_refused: None,
             peer,
             stage: Stage::Http,
             outgoing: VecDeque::new(),
@@ -81,6 +94,7 @@ impl Player {
             is_calm: true,
             is_silent: false,
             is_mute: false,
+            is_mid_message: false,
             expected_close: None,
             due: None,
             limited_since: None,
@@ -200,6 +214,8 @@ impl Player {
             let is_smooth = self.peer.socket().write_max == usize::MAX;
             let taken_len = if is_smooth { 0 } else { self.taken_len };
             Some((Wait::Peer(taken_len), config.pong_wait))
+        } else if self.is_mid_message && self.has_begun_message() {
+            Some((Wait::Message, config.pong_wait))
         } else {
             None
         };
@@ -213,13 +229,24 @@ impl Player {
         }
     }
 
+    /// Whether the begin of its last message was sent; pongs may wait behind it.
+    fn has_begun_message(&self) -> bool {
+        self.outgoing.is_empty() || matches!(self.due, Some((Wait::Message, _)))
+    }
+
+    /// Whether the server may owe it something for what it sent: an answer, an echo, a pong, a close frame.
+    pub(crate) fn may_be_owed(&self) -> bool {
+        let has_pongs_to_come = self.last_pong.unwrap_or_default() < self.pings_sent;
+        self.stage != Stage::Member || has_pongs_to_come || self.expected_close.is_some()
+    }
+
     /// Whether the server may have given it up, for what it does or fails to do, and not have been able
     /// to say so yet.
     pub(crate) fn is_suspect(&self, now: Instant, config: &Config) -> bool {
         let pings_unseen = self
             .limited_since
             .is_some_and(|since| now >= since + config.pong_wait / 2);
-        self.is_mute || self.is_silent || pings_unseen
+        self.is_mute || self.is_silent || self.is_mid_message || pings_unseen
     }
 
     /// Every line must be the next of the one order; an echo is the next of what was said.
@@ -280,6 +307,12 @@ impl Player {
         }
         self.received.drain(..head_end + 4 + body_len);
         self.answers += 1;
+        assert_eq!(
+            status == 503,
+            self.is_refused == Some(true),
+            "whether there is a seat for {}",
+            self.name
+        );
         self.stage = match status {
             101 if head.contains("Sec-WebSocket-Accept") && self.name.starts_with('e') => {
                 Stage::Echo

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use fanfare::config::{Config, REFUSED_CLIENTS_MAX};
 use fanfare::hub::ClientId;
+use fanfare::metrics::End;
 
 use crate::actions::act;
+use crate::endings::Tally;
 use crate::player::{Player, Stage};
 use crate::random::Random;
+use crate::seats::place;
 use crate::world::{UPGRADE, World, masked_frame};
 
 const PLAYERS_MAX: usize = 14;
@@ -23,7 +26,7 @@ const ACCEPT_ERRORS: [i32; 6] = [24, 23, 105, 103, 71, 4];
 pub(crate) struct Simulation {
     pub(crate) random: Random,
     pub(crate) config: Config,
-    client_limit: usize,
+    pub(crate) client_limit: usize,
     pub(crate) world: World,
     /// A calm member from the first moment to the last, which hears everything.
     pub(crate) witness: Player,
@@ -42,7 +45,11 @@ impl Simulation {
         let config = Config {
             send_queue: random.between(1, 40),
             max_message: random.between(40, 600),
-            max_queued: random.between(200, 1_000) * 1024,
+            max_queued: 1024
+                * match random.chance(30) {
+                    true => random.between(4, 64),
+                    false => random.between(200, 1_000),
+                },
             message_rate: if has_rate_limit { 20 } else { 0 },
             max_clients_per_ip: random.chance(30).then(|| random.between(1, 5)),
             echo: true,
@@ -72,7 +79,7 @@ impl Simulation {
         simulation
     }
 
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self) -> Tally {
         for _ in 0..self.random.between(50, 300) {
             self.step();
             for player in &mut self.players {
@@ -89,7 +96,7 @@ impl Simulation {
             }
             self.forget();
         }
-        self.end();
+        self.end()
     }
 
     /// One thing happens.
@@ -126,6 +133,7 @@ impl Simulation {
                 let wait = Duration::from_millis(random.below(3_000) as u64);
                 self.pass(wait);
             }
+            28 if self.has_rate_limit && random.chance(50) => self.flood(),
             28 => {
                 let wait = SECOND * random.between(3, 30) as u32;
                 self.pass(wait);
@@ -162,9 +170,11 @@ impl Simulation {
         };
         let is_echo = random.chance(15);
         let name = format!("{}{}", if is_echo { 'e' } else { 'p' }, self.born);
-        self.born += 1;
         let peer = self.world.connect_from((ip, 1).into());
         let mut player = Player::new(name, peer);
+        player.number = self.born;
+        player.place = place(ip);
+        self.born += 1;
         if random.chance(15) {
             player
                 .outgoing
@@ -188,12 +198,41 @@ impl Simulation {
                 player.is_silent = true;
                 player.is_calm = false;
             }
+            3 => {
+                player
+                    .outgoing
+                    .extend(b"GET /no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                player.expected_close = Some(404);
+                player.is_silent = true;
+            }
+            4 => {
+                player
+                    .outgoing
+                    .extend(b"GET /no HTTP/1.1\r\nHost: a\r\n\r\n");
+                player.is_silent = true;
+                player.is_calm = false;
+            }
             _ => player.outgoing.extend(upgrade.bytes()),
         }
         if random.chance(20) {
             player.peer.socket().read_max = random.between(1, 50);
         }
         self.players.push(player);
+    }
+
+    /// One player says more than the rate allows, for longer than a warning lasts.
+    fn flood(&mut self) {
+        let Some(index) = self.players.iter().position(Player::is_open) else {
+            return;
+        };
+        for _ in 0..60 {
+            let player = &mut self.players[index];
+            if !player.is_open() || player.is_silent || player.is_mid_message {
+                return;
+            }
+            (0..8).for_each(|_| player.say(&mut self.random, &self.config));
+            self.pass(SECOND / 4);
+        }
     }
 
     /// Lets time pass as the loop would: it sleeps until something is due.
@@ -229,7 +268,11 @@ impl Simulation {
     /// Takes one turn, and checks all that must hold after it.
     fn turn(&mut self) {
         let before = self.order.len();
+        let overloads = self.world.engine.metrics().ended(End::Overload);
+        let seated = self.seated();
         self.world.turn();
+        self.seat_newcomers(seated);
+        self.excuse_overloads(overloads);
         self.hear_witness();
         for player in &mut self.players {
             player.listen(&self.order, before);
@@ -253,6 +296,17 @@ impl Simulation {
                 }
             }
         }
+    }
+
+    /// Whoever is owed something may be dropped when all together are owed too much; nobody else may.
+    fn excuse_overloads(&mut self, before: u64) {
+        let dropped = self.world.engine.metrics().ended(End::Overload) - before;
+        let excused = self
+            .players
+            .iter_mut()
+            .filter(|it| it.is_calm && it.peer.is_closed() && it.may_be_owed())
+            .take(dropped as usize);
+        excused.for_each(|player| player.is_calm = false);
     }
 
     fn check(&self) {
