@@ -8,7 +8,7 @@ use crate::common::Peer;
 use crate::common::wire::{
     BEGIN_TEXT, CLOSE, CONTINUE, END, PING, PONG, TEXT, close, frame, header_64, text,
 };
-use crate::scene::Scene;
+use crate::scene::{Scene, hear_some, wait_for_frame};
 
 const MIB: usize = 1024 * 1024;
 
@@ -49,7 +49,7 @@ fn a_million_empty_fragments() {
         peer.send(&fragments);
     }
     peer.send(frame(END, b"b"));
-    while !peer.hear().split('\n').any(|line| line == "ab") {}
+    hear_some(&mut peer, |line| line == "ab");
     drop(peer);
     scene.end("a million empty fragments");
 }
@@ -69,13 +69,7 @@ fn fragments_of_one_byte() {
         "one buffer, which grows to the limit"
     );
     peer.send(frame(CONTINUE, b"a"));
-    loop {
-        let received = peer.frame();
-        if received.first == CLOSE {
-            assert_eq!(received.payload.get(..2), Some(&1009_u16.to_be_bytes()[..]));
-            break;
-        }
-    }
+    assert_eq!(end_of(&mut peer), Some(1009));
     drop(peer);
     scene.end("1 MiB in fragments of one byte, and one more");
 }
@@ -130,16 +124,12 @@ fn pings_whose_pongs_nobody_reads() {
     assert!(scene.growth() < MIB, "the newest pongs only are kept");
     let mut last = None;
     while last != Some(PINGS - 1) {
-        let received = peer.frame();
-        if received.first == PONG {
-            let number = received
-                .payload
-                .first_chunk()
-                .copied()
-                .map(u32::from_be_bytes);
-            assert!(last < number, "pongs go in the order of the pings");
-            last = number;
-        }
+        let number = wait_for_frame(&mut peer, "the newest pong", |received| {
+            let number = received.payload.first_chunk().copied();
+            (received.first == PONG).then_some(number.map(u32::from_be_bytes))
+        });
+        assert!(last < number, "pongs go in the order of the pings");
+        last = number;
     }
     drop(peer);
     scene.end("200,000 pings by a peer that reads no pong");
@@ -158,11 +148,7 @@ fn a_flood_of_messages() {
     });
     let mut heard = 0;
     while heard < 200_000 {
-        heard += flooder
-            .hear()
-            .split('\n')
-            .filter(|line| line.starts_with('a'))
-            .count();
+        heard += hear_some(&mut flooder, |line| line.starts_with('a'));
     }
     speaker.join().expect("all was said");
     drop(flooder);
@@ -223,20 +209,8 @@ fn ends_that_never_end() {
 
 /// The code of the close frame that ends what a peer hears.
 fn end_of(peer: &mut Peer) -> Option<u16> {
-    loop {
-        let received = peer.frame();
-        match received.first {
-            CLOSE => {
-                return received
-                    .payload
-                    .first_chunk()
-                    .copied()
-                    .map(u16::from_be_bytes);
-            }
-            PING => {
-                peer.try_send(&frame(PONG, &received.payload));
-            }
-            _ => {}
-        }
-    }
+    wait_for_frame(peer, "a close frame", |received| {
+        let code = received.payload.first_chunk().copied();
+        (received.first == CLOSE).then_some(code.map(u16::from_be_bytes))
+    })
 }
