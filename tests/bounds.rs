@@ -222,7 +222,6 @@ fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
 }
 
 #[test]
-#[ignore = "until the rate keeps debt"]
 fn who_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
     let mut world = world_with(|config| config.message_rate = 10);
     let peer = world.join();
