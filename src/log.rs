@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
 use fanfare::config::{Config, LogFormat};
+use socket2::SockRef;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging.
@@ -30,39 +31,52 @@ pub(crate) fn start(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>>
 enum Patient {
     /// A description of our own of what standard error is, which does not block.
     Opened(File),
-    /// What cannot be opened again, such as a socket, or where there is no such way.
+    /// The journal's, say. It cannot be opened again, but every send can say that it does not wait.
+    Socket(io::Stderr),
+    /// A file, or where there is no way to open it again.
     Inherited(io::Stderr),
 }
 
 impl Patient {
-    #[cfg(target_os = "linux")]
     fn open() -> Self {
-        use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-
-        // Opening a pipe again gives it flags that are not shared with other programs. A file is left
-        // alone: opened again it would be written from its start.
-        let path = "/proc/self/fd/2";
-        let is_pipe = std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo());
-        let opened = File::options()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path);
-        match opened {
-            Ok(file) if is_pipe => Self::Opened(file),
-            _ => Self::Inherited(io::stderr()),
+        let stderr = io::stderr();
+        if SockRef::from(&stderr).r#type().is_ok() {
+            return Self::Socket(stderr);
         }
+        reopened().map_or(Self::Inherited(stderr), Self::Opened)
     }
+}
 
-    #[cfg(not(target_os = "linux"))]
-    fn open() -> Self {
-        Self::Inherited(io::stderr())
+/// Opening a pipe or a terminal again gives it flags that are not shared with other programs. A file is
+/// left alone: opened again it would be written from its start.
+#[cfg(target_os = "linux")]
+fn reopened() -> Option<File> {
+    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+
+    let path = "/proc/self/fd/2";
+    let kind = std::fs::metadata(path).ok()?.file_type();
+    if !kind.is_fifo() && !kind.is_char_device() {
+        return None;
     }
+    File::options()
+        .write(true)
+        // A terminal must not become the one that sends us its signals.
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reopened() -> Option<File> {
+    None
 }
 
 impl Write for Patient {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match self {
             Self::Opened(file) => file.write(line),
+            Self::Socket(stderr) => SockRef::from(&*stderr)
+                .send_with_flags(line, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL),
             Self::Inherited(stderr) => stderr.write(line),
         }
     }
@@ -70,6 +84,8 @@ impl Write for Patient {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Opened(file) => file.flush(),
+            // What is sent is on its way.
+            Self::Socket(_) => Ok(()),
             Self::Inherited(stderr) => stderr.flush(),
         }
     }

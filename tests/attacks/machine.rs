@@ -1,9 +1,17 @@
 //! The machine fails: no descriptors, no room for the log, a process that is stopped; and logs under attack.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::common::wire::{get, upgrade_with};
 use crate::common::{Peer, fanfare};
@@ -71,6 +79,46 @@ fn nobody_reads_the_log() {
     command.args(["--addr", "127.0.0.1:0"]).stderr(writer);
     nowhere_to_log(command, "a log that nobody reads");
     drop(reader);
+}
+
+#[test]
+fn nobody_reads_the_journal() {
+    let mut command = fanfare();
+    let (reader, writer) = UnixStream::pair().expect("a pair of sockets");
+    command
+        .args(["--addr", "127.0.0.1:0"])
+        .stderr(OwnedFd::from(writer));
+    nowhere_to_log(command, "a socket as the log that nobody reads");
+    drop(reader);
+}
+
+#[test]
+fn the_journal_has_gone() {
+    let mut command = fanfare();
+    let (reader, writer) = UnixStream::pair().expect("a pair of sockets");
+    drop(reader);
+    command
+        .args(["--addr", "127.0.0.1:0"])
+        .stderr(OwnedFd::from(writer));
+    nowhere_to_log(command, "a socket as the log whose reader has gone");
+}
+
+#[test]
+fn the_terminal_stands_still() {
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&keyboard).expect("it is ours");
+    unlockpt(&keyboard).expect("it is ours");
+    let name = ptsname(&keyboard, Vec::new()).expect("it has a name");
+    let screen = File::options()
+        .write(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open(Path::new(OsStr::from_bytes(name.to_bytes())));
+    let mut command = fanfare();
+    command
+        .args(["--addr", "127.0.0.1:0"])
+        .stderr(screen.expect("it is unlocked"));
+    nowhere_to_log(command, "a terminal that stands still");
+    drop(keyboard);
 }
 
 #[test]
