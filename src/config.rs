@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use values::{parse_count, parse_len, parse_wait};
+use values::{parse_count, parse_filter, parse_len, parse_wait};
 
 /// The length of the buffer into which every socket is read, and so the read budget of a client and turn.
 ///
@@ -246,12 +246,13 @@ pub struct Config {
     )]
     pub drain: Duration,
 
-    /// What to log: a level (error, warn, info, debug, trace) or a filter such as fanfare=debug
+    /// What to log: a level (off, error, warn, info, debug, trace) or a filter such as fanfare=debug
     #[arg(
         long,
         env = "FANFARE_LOG",
         value_name = "FILTER",
         default_value = "info",
+        value_parser = parse_filter,
         hide_env = true,
         help_heading = "Log"
     )]

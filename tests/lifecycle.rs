@@ -75,6 +75,10 @@ fn nonsense_is_refused_in_one_line() {
         &["--allow-origin", "elsewhere.example"],
         &["--log-format", "xml"],
         &["--log", "[["],
+        &["--log", "inof"],
+        &["--log", ""],
+        &["--log", "info,"],
+        &["--log", "fanfare=debug,inof"],
         &["--echo=perhaps"],
     ] {
         let mut command = on_free_port();
@@ -255,6 +259,23 @@ fn the_version_is_told() {
     command.arg("--version");
     let version = concat!("fanfare ", env!("CARGO_PKG_VERSION")).to_owned();
     assert_eq!(run(command), (Some(0), vec![version], vec![]));
+}
+
+#[test]
+fn a_slip_in_the_log_level_is_refused_and_the_levels_are_named() {
+    for level in ["inof", ""] {
+        let mut command = on_free_port();
+        command.args(["--log", level]);
+        let line = assert_fails(command, 2);
+        for level in ["off", "error", "warn", "info", "debug", "trace"] {
+            assert!(line.contains(level), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_of_the_log_may_have_many_parts() {
+    assert_hello(&Server::start(&["--log", "WARN,fanfare=debug,[span]=info"]));
 }
 
 // Addresses.

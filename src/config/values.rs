@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use tracing::level_filters::LevelFilter;
 
 /// A number of things, at least one.
 pub(super) fn parse_count(text: &str) -> Result<usize, String> {
@@ -31,5 +32,21 @@ pub(super) fn parse_wait(text: &str) -> Result<Duration, String> {
         Ok(Duration::ZERO) => Err("it must not be zero".to_owned()),
         Ok(wait) => Ok(wait),
         Err(_) => Err("it must be a time, such as 500ms, 10s or 2min".to_owned()),
+    }
+}
+
+/// What to log. A word that is no level would be taken for the name of a module that says nothing, and so
+/// a slip would silence the server.
+pub(super) fn parse_filter(text: &str) -> Result<String, String> {
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let makes_sense = |part: &str| is_level(part) || part.contains(['=', '[']);
+    if text.split(',').all(makes_sense) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "it must be a level (off, error, warn, info, debug, trace), or a filter such as \
+             fanfare=debug"
+                .to_owned(),
+        )
     }
 }
