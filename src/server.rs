@@ -177,16 +177,24 @@ impl Network for Accepting<'_> {
 /// Whether an accepted socket has the listener's options, which saves a system call a connection.
 const LISTENER_OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
 
-/// Listens on the first address of `addr` that can be bound.
+/// Listens on the first address of `addr` that this machine has.
+///
+/// Where somebody else has the port, or nobody may, the next address is no way out: the server would be
+/// reachable in one family only, and a stranger would answer in the other.
 fn listen(config: &Config) -> io::Result<TcpListener> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for addr in resolve(&config.addr)? {
         match listen_on(addr, config.send_buffer) {
             Ok(listener) => return Ok(listener),
+            Err(error) if is_final(error.kind()) => return Err(error),
             Err(error) => refused = error,
         }
     }
     Err(refused)
+}
+
+fn is_final(error: ErrorKind) -> bool {
+    matches!(error, ErrorKind::AddrInUse | ErrorKind::PermissionDenied)
 }
 
 /// `:PORT` means all interfaces: those of IPv6 and IPv4 at once, or IPv4's where there is no IPv6.

@@ -1,15 +1,18 @@
 //! How the real server starts, what it says while it runs, and how it ends.
 
+#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
+
 mod common;
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
 use common::wire::{CLOSE, TEXT, close, frame, get, text, upgrade, upgrade_with};
 use common::{Peer, Server, eventually, fanfare, run};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};
 
@@ -302,8 +305,7 @@ fn the_port_that_was_picked_is_told_in_one_line_and_nothing_else_is() {
 
 #[test]
 fn an_ipv6_address_is_listened_on() {
-    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        // This machine has no IPv6.
+    if !has_ipv6() {
         return;
     }
     let mut command = fanfare();
@@ -339,6 +341,33 @@ fn a_port_that_a_running_server_has_is_in_use() {
     command.args(["--addr", &server.addr.to_string()]);
     assert_fails(command, 1);
     assert_hello(&server);
+}
+
+/// Where there is no IPv6, the tests of it say so and see nothing.
+fn has_ipv6() -> bool {
+    let has = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !has {
+        eprintln!("NOT TESTED: this machine has no IPv6");
+    }
+    has
+}
+
+#[test]
+fn a_port_that_somebody_has_in_one_family_only_is_in_use() {
+    if !has_ipv6() {
+        return;
+    }
+    let holder = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
+    holder.set_only_v6(true).expect("an option");
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    holder.bind(&any.into()).expect("a free port");
+    holder.listen(1).expect("it listens");
+    let addr = holder.local_addr().expect("an address").as_socket();
+    let port = addr.expect("an address of IPv6").port();
+    let mut command = fanfare();
+    command.args(["--addr", &format!(":{port}")]);
+    let line = assert_fails(command, 1);
+    assert!(line.contains("stop whoever uses the port"), "{line}");
 }
 
 #[test]
