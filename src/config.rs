@@ -50,9 +50,12 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// Connections beyond a limit on clients that are told so with a `503` at the same time. Of more, those
 /// beyond `--max-clients` wait in the backlog, and those beyond `--max-clients-per-ip` are closed.
 pub const REFUSED_CLIENTS_MAX: usize = 64;
-/// How long sent bytes may stay unacknowledged before the kernel gives the peer up. Without it, a peer
-/// that vanished would hold its send buffer for a quarter of an hour.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long sent bytes may stay unacknowledged, or unsent before a closed window, at the least, before the
+/// kernel gives the peer up. Without it, a peer that vanished would hold its send buffer for a quarter of
+/// an hour.
+pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(30);
+/// The longest time that the kernel takes for it, 24 days: it counts milliseconds.
+const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 /// The number of clients from one address that is always allowed, unless `--max-clients-per-ip` says less.
 const CLIENTS_PER_IP_MIN: usize = 100;
 /// Descriptors that are not clients: standard streams, the poll, the listener, signals, and some air.
@@ -301,6 +304,15 @@ impl Config {
         self.ping_period.unwrap_or(self.pong_wait / 10 * 9)
     }
 
+    /// When the kernel is to give a peer up that acknowledges nothing or keeps its window closed.
+    ///
+    /// Never before we would: a peer that only pauses must not be lost to the kernel while its pong and its
+    /// reading are not yet late.
+    pub fn user_timeout(&self) -> Duration {
+        let ours = self.pong_wait.saturating_add(self.write_wait);
+        ours.clamp(USER_TIMEOUT_MIN, USER_TIMEOUT_MAX)
+    }
+
     /// How many clients one address may have, where `client_limit` may be connected in all, and whether
     /// that holds for loopback too.
     pub fn clients_per_ip(&self, client_limit: usize) -> (usize, bool) {
@@ -358,5 +370,33 @@ impl Config {
             ));
         }
         Ok(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(pong: u64, write: u64) -> Config {
+        Config {
+            pong_wait: Duration::from_secs(pong),
+            write_wait: Duration::from_secs(write),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn the_kernel_gives_nobody_up_before_the_server_does() {
+        for (pong, write, timeout) in [(60, 10, 70), (3_600, 10, 3_610), (10, 10, 30), (20, 11, 31)]
+        {
+            let config = waits(pong, write);
+            assert_eq!(config.user_timeout(), Duration::from_secs(timeout));
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_told_no_longer_time_than_it_can_count() {
+        let millis = waits(u64::MAX, u64::MAX).user_timeout().as_millis();
+        assert_eq!(i32::try_from(millis), Ok(i32::MAX));
     }
 }

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::info;
 
 use crate::client::{Client, Stream};
-use crate::config::{Config, LISTEN_BACKLOG, USER_TIMEOUT};
+use crate::config::{Config, LISTEN_BACKLOG};
 use crate::engine::{Engine, Network};
 use crate::hub::ClientId;
 
@@ -184,7 +184,7 @@ const LISTENER_OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
 fn listen(config: &Config) -> io::Result<TcpListener> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for addr in resolve(&config.addr)? {
-        match listen_on(addr, config.send_buffer) {
+        match listen_on(addr, config) {
             Ok(listener) => return Ok(listener),
             Err(error) if is_final(error.kind()) => return Err(error),
             Err(error) => refused = error,
@@ -208,7 +208,7 @@ fn resolve(addr: &str) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-fn listen_on(addr: SocketAddr, send_buffer: Option<usize>) -> io::Result<TcpListener> {
+fn listen_on(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(addr.ip() != Ipv6Addr::UNSPECIFIED)?;
@@ -218,8 +218,8 @@ fn listen_on(addr: SocketAddr, send_buffer: Option<usize>) -> io::Result<TcpList
     // Batches are put together here; the kernel must not wait for more.
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    if let Some(len) = send_buffer {
+    socket.set_tcp_user_timeout(Some(config.user_timeout()))?;
+    if let Some(len) = config.send_buffer {
         socket.set_send_buffer_size(len)?;
     }
     socket.set_nonblocking(true)?;
@@ -267,4 +267,64 @@ impl Clock {
 
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket that was accepted as the loop does it, with its peer.
+    fn accepted(config: &Config) -> (TcpStream, std::net::TcpStream) {
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let mut listener = listen_on(any, config).expect("a free port");
+        let mut poll = Poll::new().expect("a poll");
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .expect("it is new");
+        let addr = listener.local_addr().expect("an address");
+        let peer = std::net::TcpStream::connect(addr).expect("it listens");
+        let mut events = Events::with_capacity(1);
+        poll.poll(&mut events, Some(Duration::from_secs(20)))
+            .expect("it can be waited for");
+        let mut network = Accepting {
+            listener: Some(&listener),
+            registry: poll.registry(),
+        };
+        let (stream, _) = network.accept().expect("a peer waits");
+        (stream, peer)
+    }
+
+    #[test]
+    fn accepted_sockets_send_at_once() {
+        let (stream, _peer) = accepted(&Config::default());
+        assert!(stream.nodelay().expect("an option"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn accepted_sockets_have_the_user_timeout_of_the_settings() {
+        for pong_wait in [Duration::from_secs(100), Duration::MAX] {
+            let config = Config {
+                pong_wait,
+                ..Config::default()
+            };
+            let (stream, _peer) = accepted(&config);
+            let timeout = socket2::SockRef::from(&stream).tcp_user_timeout();
+            assert_eq!(timeout.expect("an option"), Some(config.user_timeout()));
+        }
+    }
+
+    #[test]
+    fn accepted_sockets_have_the_send_buffer_of_the_settings() {
+        for len in [32 * 1024, 128 * 1024] {
+            let config = Config {
+                send_buffer: Some(len),
+                ..Config::default()
+            };
+            let (stream, _peer) = accepted(&config);
+            let actual = socket2::SockRef::from(&stream).send_buffer_size();
+            // Linux counts its own overhead in, and tells twice what it was told.
+            assert!((len..=2 * len).contains(&actual.expect("an option")));
+        }
+    }
 }
