@@ -58,6 +58,8 @@ pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(30);
 const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 /// The number of clients from one address that is always allowed, unless `--max-clients-per-ip` says less.
 const CLIENTS_PER_IP_MIN: usize = 100;
+/// How many of the largest messages must fit below `--max-queued`.
+const QUEUED_MESSAGES_MIN: usize = 4;
 /// Descriptors that are not clients: standard streams, the poll, the listener, signals, and some air.
 pub const RESERVED_DESCRIPTORS: usize = 32;
 /// The backlog of connections that the kernel completes before they are accepted.
@@ -344,6 +346,13 @@ impl Config {
                 humantime::format_duration(self.pong_wait)
             ));
         }
+        if self.max_queued < self.max_message.saturating_mul(QUEUED_MESSAGES_MIN) {
+            return Err(format!(
+                "--max-queued ({}B) must be at least {QUEUED_MESSAGES_MIN} times --max-message ({}B), or \
+                 one message would drop everybody it waits for",
+                self.max_queued, self.max_message
+            ));
+        }
         for origin in &self.allow_origin {
             if origin != "*" && !origin.contains("://") {
                 return Err(format!(
@@ -383,6 +392,19 @@ mod tests {
             write_wait: Duration::from_secs(write),
             ..Config::default()
         }
+    }
+
+    #[test]
+    fn four_of_the_largest_messages_must_fit_into_the_queues() {
+        let config = |max_queued| Config {
+            max_message: 1_000,
+            max_queued,
+            ..Config::default()
+        };
+        assert_eq!(config(4_000).check(), Ok(()));
+        let line = config(3_999).check().expect_err("it is too little");
+        assert!(line.contains("--max-queued (3999B)"), "{line}");
+        assert!(line.contains("--max-message (1000B)"), "{line}");
     }
 
     #[test]

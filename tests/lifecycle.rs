@@ -76,6 +76,8 @@ fn nonsense_is_refused_in_one_line() {
         &["--ping-period", "61s"],
         &["--pong-wait", "10s", "--ping-period", "10s"],
         &["--allow-origin", "elsewhere.example"],
+        &["--max-queued", "2047B"],
+        &["--max-message", "65MiB"],
         &["--log-format", "xml"],
         &["--log", "[["],
         &["--log", "inof"],
