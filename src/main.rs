@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return fail(&first_paragraph(&error.to_string()), EXIT_USAGE),
+        Err(error) => return fail(&one_line(&error.to_string()), EXIT_USAGE),
     };
     if let Err(error) = config.check() {
         return fail(&error, EXIT_USAGE);
@@ -82,10 +82,53 @@ fn fail(line: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What is wrong, in one line, without the usage that follows it.
-fn first_paragraph(text: &str) -> String {
+/// What is wrong and what may have been meant, in one line. The usage that follows it tells nothing more.
+fn one_line(text: &str) -> String {
+    let is_usage = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more");
     let lines = text.lines().map(str::trim);
-    let paragraph: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
-    let line = paragraph.join(" ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+    let mut line = String::new();
+    let mut between = "";
+    for part in lines.take_while(|line| !is_usage(line)) {
+        if part.is_empty() {
+            between = "; ";
+            continue;
+        }
+        line += between;
+        line += part
+            .trim_start_matches("error: ")
+            .trim_start_matches("tip: ");
+        between = " ";
+    }
+    line + "; see --help"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(arguments: &[&str]) -> String {
+        let error = Config::try_parse_from([&["fanfare"], arguments].concat());
+        one_line(&error.expect_err("it makes no sense").to_string())
+    }
+
+    #[test]
+    fn a_slip_in_a_flag_is_told_with_the_flag_that_may_be_meant() {
+        assert_eq!(
+            refusal(&["--adr", ":1"]),
+            "unexpected argument '--adr' found; a similar argument exists: '--addr'; see --help"
+        );
+        assert_eq!(
+            refusal(&["--log-format", "jsn"]),
+            "invalid value 'jsn' for '--log-format <FORMAT>' [possible values: text, json]; a similar \
+             value exists: 'json'; see --help"
+        );
+    }
+
+    #[test]
+    fn what_is_not_like_anything_is_told_without_a_tip() {
+        assert_eq!(
+            refusal(&["nonsense"]),
+            "unexpected argument 'nonsense' found; see --help"
+        );
+    }
 }

@@ -111,6 +111,15 @@ fn a_refusal_names_the_setting_that_is_wrong() {
 }
 
 #[test]
+fn a_slip_in_a_flag_is_told_in_one_line_with_the_flag_that_may_be_meant() {
+    let mut command = fanfare();
+    command.args(["--adr", "127.0.0.1:0"]);
+    let line = assert_fails(command, 2);
+    assert!(line.contains("'--addr'"), "{line}");
+    assert!(line.ends_with("; see --help"), "{line}");
+}
+
+#[test]
 fn a_ping_period_just_below_the_pong_wait_is_accepted() {
     assert_hello(&Server::start(&[
         "--pong-wait",
