@@ -124,6 +124,34 @@ mod tests {
         );
     }
 
+    /// A test that may bind every port, as root may, sees no refusal; so it is made up.
+    #[test]
+    fn an_address_that_cannot_be_had_is_told_in_one_line_with_advice() {
+        for (kind, advice) in [
+            (
+                ErrorKind::PermissionDenied,
+                "ports below 1024 need a privilege",
+            ),
+            (ErrorKind::AddrInUse, "stop whoever uses the port"),
+            (
+                ErrorKind::AddrNotAvailable,
+                "this machine has no such address",
+            ),
+            (
+                ErrorKind::InvalidInput,
+                "--addr is written HOST:PORT or :PORT",
+            ),
+        ] {
+            let line = explain_bind("127.0.0.1:80", &kind.into());
+            assert!(
+                line.starts_with("cannot listen on 127.0.0.1:80: "),
+                "{line}"
+            );
+            assert!(line.contains(advice), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+
     #[test]
     fn what_is_not_like_anything_is_told_without_a_tip() {
         assert_eq!(

@@ -4,9 +4,9 @@
 
 mod common;
 
-use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use common::wire::{CLOSE, TEXT, close, frame, get, text, upgrade, upgrade_with};
@@ -185,7 +185,11 @@ fn every_setting_has_its_place_in_the_environment() {
     for (name, value) in [
         ("FANFARE_MAX_MESSAGE", "nonsense"),
         ("FANFARE_SEND_QUEUE", "nonsense"),
+        ("FANFARE_MAX_QUEUED", "nonsense"),
+        ("FANFARE_MESSAGE_RATE", "nonsense"),
         ("FANFARE_MAX_CLIENTS", "nonsense"),
+        ("FANFARE_MAX_CLIENTS_PER_IP", "nonsense"),
+        ("FANFARE_SEND_BUFFER", "nonsense"),
         ("FANFARE_PONG_WAIT", "nonsense"),
         ("FANFARE_PING_PERIOD", "nonsense"),
         ("FANFARE_WRITE_WAIT", "nonsense"),
@@ -230,9 +234,13 @@ fn help_is_grouped_and_explains_every_setting() {
     for flag in [
         "--addr",
         "--max-clients",
+        "--max-clients-per-ip",
+        "--send-buffer",
         "--allow-origin",
         "--max-message",
         "--send-queue",
+        "--max-queued",
+        "--message-rate",
         "--echo",
         "--pong-wait",
         "--ping-period",
@@ -254,7 +262,17 @@ fn help_is_grouped_and_explains_every_setting() {
         .filter(|line| line.ends_with(':') && !line.starts_with(' '));
     assert!(headings.count() >= 4, "{stdout:#?}");
     let help = stdout.join("\n");
-    for default in [":8080", "512B", "256", "60s", "10s", "5s", "text"] {
+    for default in [
+        ":8080",
+        "512B",
+        "[default: 256]",
+        "256MiB",
+        "100000",
+        "60s",
+        "10s",
+        "5s",
+        "text",
+    ] {
         assert!(help.contains(default), "{default} is not explained");
     }
 }
@@ -312,6 +330,42 @@ fn the_port_that_was_picked_is_told_in_one_line_and_nothing_else_is() {
     assert!(server.wait_for_exit().success());
     let (stdout, _) = server.output();
     assert_eq!(stdout, [expected]);
+}
+
+#[test]
+fn without_a_host_all_interfaces_of_both_families_are_listened_on() {
+    let mut command = fanfare();
+    command.args(["--addr", ":0"]);
+    let mut server = Running(command.spawn().expect("the server starts"));
+    let mut announcement = String::new();
+    BufReader::new(server.0.stdout.take().expect("stdout is piped"))
+        .read_line(&mut announcement)
+        .expect("it is text");
+    let port = announcement
+        .strip_suffix("/ (all interfaces)\n")
+        .and_then(|line| line.rsplit_once(':'))
+        .and_then(|(_, port)| port.parse::<u16>().ok())
+        .expect(&announcement);
+    let mut hosts = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
+    if has_ipv6() {
+        hosts.push(Ipv6Addr::LOCALHOST.into());
+    }
+    for host in hosts {
+        let mut peer = Peer::connect((host, port).into());
+        peer.send(get("/"));
+        assert_eq!(peer.response().status, 200, "{host}");
+    }
+}
+
+/// A server whose announcement names no address, killed when the test is over.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -422,6 +476,41 @@ fn a_client_too_many_is_refused_until_another_one_leaves() {
     for peer in [&mut one, &mut three] {
         peer.expect_frame(TEXT, b"hello again");
     }
+}
+
+/// The program on a free port, where a shell has limited how many descriptors it may open.
+fn with_descriptors(limit: &str) -> Command {
+    let program = on_free_port();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+#[test]
+fn the_soft_limit_on_descriptors_limits_nobody() {
+    let server = Server::spawn(with_descriptors("-Sn 200"));
+    let mut crowd: Vec<Peer> = (0..300).map(|_| server.join()).collect();
+    crowd[0].say("hello");
+    for peer in &mut crowd {
+        peer.expect_frame(TEXT, b"hello");
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_told_in_one_line() {
+    let line = assert_fails(with_descriptors("-n 50"), 1);
+    assert!(line.contains("ulimit -n"), "{line}");
 }
 
 #[test]
@@ -662,7 +751,8 @@ fn a_second_signal_ends_at_once() {
             (CLOSE, 1001_u16.to_be_bytes().to_vec())
         );
         server.signal(second);
-        server.wait_for_exit();
+        // It was asked for, so it is no failure.
+        assert_eq!(server.wait_for_exit().code(), Some(0));
     }
 }
 
