@@ -1,0 +1,41 @@
+//! The bounds that are not settings, each with its reason.
+
+use std::time::Duration;
+
+/// The length of the buffer into which every socket is read, and so the read budget of a client and turn.
+///
+/// Large enough that a flood of small messages costs few system calls, small enough to stay in the
+/// second-level cache and to let others have their turn.
+pub const READ_LEN: usize = 64 * 1024;
+/// How much is read at once from a peer that speaks HTTP: it bounds the answers to pipelined requests.
+pub const HTTP_READ_LEN: usize = 2 * 1024;
+/// A peer that owes us reading more than this of its own answers or echoes is not read from.
+pub const OWN_BYTES_MAX: usize = 64 * 1024;
+/// How many writes one client gets in a turn.
+pub const WRITES_PER_TURN: usize = 16;
+/// After so many offers of a batch to a member, nobody more is read from in a turn: about a fifth of a
+/// second, so that signals, deadlines and new connections are not kept waiting by whoever floods a full room.
+pub const OFFERS_PER_TURN: usize = 50_000;
+/// How many connections are accepted in a turn.
+pub const ACCEPTS_PER_TURN: usize = 256;
+/// How long the listener rests when descriptors have run out, unless a client leaves before.
+pub const ACCEPT_REST: Duration = Duration::from_secs(1);
+/// How long a peer may take to close its side after it was sent the last bytes.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// Connections beyond a limit on clients that are told so with a `503` at the same time. Of more, those
+/// beyond `--max-clients` wait in the backlog, and those beyond `--max-clients-per-ip` are closed.
+pub const REFUSED_CLIENTS_MAX: usize = 64;
+/// How long sent bytes may stay unacknowledged, or unsent before a closed window, at the least, before the
+/// kernel gives the peer up. Without it, a peer that vanished would hold its send buffer for a quarter of
+/// an hour.
+pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(30);
+/// The longest time that the kernel takes for it, 24 days: it counts milliseconds.
+pub(super) const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+/// The number of clients from one address that is always allowed, unless `--max-clients-per-ip` says less.
+pub(super) const CLIENTS_PER_IP_MIN: usize = 100;
+/// How many of the largest messages must fit below `--max-queued`.
+pub(super) const QUEUED_MESSAGES_MIN: usize = 4;
+/// Descriptors that are not clients: standard streams, the poll, the listener, signals, and some air.
+pub const RESERVED_DESCRIPTORS: usize = 32;
+/// The backlog of connections that the kernel completes before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4096;
