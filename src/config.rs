@@ -72,7 +72,7 @@ pub struct Config {
     pub max_clients: Option<usize>,
 
     /// How many clients may be connected from one IPv4 address or IPv6 /64 [default: a quarter of
-    /// --max-clients, and no limit for loopback, where a proxy speaks for all]
+    /// --max-clients, at least 100, and no limit for loopback, where a proxy speaks for all]
     #[arg(
         long,
         env = "FANFARE_MAX_CLIENTS_PER_IP",
@@ -348,7 +348,98 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use clap::builder::Resettable;
+    use clap::{CommandFactory, FromArgMatches};
+
     use super::*;
+
+    /// What the program makes of its arguments, whatever the environment of the tests says.
+    fn parsed(arguments: &[&str]) -> Result<Config, clap::Error> {
+        let command = Config::command().mut_args(|argument| argument.env(Resettable::Reset));
+        let matches = command.try_get_matches_from([&["fanfare"], arguments].concat())?;
+        Config::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn the_defaults_in_the_help_are_those_of_a_config_made_by_hand() {
+        let by_flags = parsed(&[]).expect("no flag is needed");
+        assert_eq!(
+            format!("{by_flags:#?}"),
+            format!("{:#?}", Config::default())
+        );
+        assert_eq!(by_flags.check(), Ok(()));
+    }
+
+    #[test]
+    fn as_many_clients_are_taken_as_descriptors_allow() {
+        let config = Config::default();
+        assert_eq!(config.client_limit(1_024), Ok(1_024 - 96));
+        assert_eq!(config.client_limit(97), Ok(1));
+        assert!(config.client_limit(96).is_err());
+        assert!(config.client_limit(0).is_err());
+    }
+
+    #[test]
+    fn more_clients_than_descriptors_allow_are_refused() {
+        let config = |max_clients| Config {
+            max_clients: Some(max_clients),
+            ..Config::default()
+        };
+        assert_eq!(config(10).client_limit(1_024), Ok(10));
+        assert_eq!(config(928).client_limit(1_024), Ok(928));
+        let line = config(929).client_limit(1_024).expect_err("one too many");
+        assert!(
+            line.starts_with("929 clients need 1025 open files"),
+            "{line}"
+        );
+        assert!(config(usize::MAX).client_limit(1_024).is_err());
+    }
+
+    #[test]
+    fn one_address_may_have_a_quarter_and_a_hundred_at_least() {
+        let config = Config::default();
+        assert_eq!(config.clients_per_ip(1_000), (250, false));
+        assert_eq!(config.clients_per_ip(399), (100, false));
+        let config = Config {
+            max_clients_per_ip: Some(3),
+            ..config
+        };
+        assert_eq!(config.clients_per_ip(1_000), (3, true));
+    }
+
+    #[test]
+    fn pings_come_before_the_pong_is_late() {
+        let config = |ping_period| Config {
+            ping_period: Some(Duration::from_millis(ping_period)),
+            ..waits(10, 10)
+        };
+        assert_eq!(waits(10, 10).ping_period(), Duration::from_secs(9));
+        assert_eq!(config(9_999).check(), Ok(()));
+        let line = config(10_000).check().expect_err("it is too late");
+        assert!(line.contains("--ping-period (10s)"), "{line}");
+        assert!(line.contains("--pong-wait (10s)"), "{line}");
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        let config = |addr: &str| Config {
+            addr: addr.to_owned(),
+            ..Config::default()
+        };
+        for addr in [":0", "localhost:65535", "[::1]:80"] {
+            assert_eq!(config(addr).check(), Ok(()), "{addr}");
+        }
+        for addr in [
+            "",
+            ":",
+            "localhost",
+            "localhost:65536",
+            "localhost:http",
+            "[::1]",
+        ] {
+            assert!(config(addr).check().is_err(), "{addr}");
+        }
+    }
 
     fn waits(pong: u64, write: u64) -> Config {
         Config {

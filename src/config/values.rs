@@ -50,3 +50,58 @@ pub(super) fn parse_filter(text: &str) -> Result<String, String> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_whole_and_not_zero() {
+        assert_eq!(parse_count("1"), Ok(1));
+        assert_eq!(parse_count("18446744073709551615"), Ok(usize::MAX));
+        for text in ["0", "-1", "1.5", "", "many", "18446744073709551616"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_above_nothing_and_below_four_gibibytes() {
+        for (text, len) in [
+            ("1", 1),
+            ("512B", 512),
+            ("64KiB", 65_536),
+            ("1 MiB", 1_048_576),
+            ("4294967295B", u32::MAX as usize),
+        ] {
+            assert_eq!(parse_len(text), Ok(len), "{text}");
+        }
+        for text in ["0", "0B", "4GiB", "-1B", "", "huge", "512 apples"] {
+            assert!(parse_len(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn filters_are_made_of_levels_and_of_what_a_level_is_set_for() {
+        for text in [
+            "off",
+            "Info",
+            "fanfare=debug",
+            "warn,fanfare=trace",
+            "[span]",
+            "info,[x]=warn",
+        ] {
+            assert_eq!(parse_filter(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            ",",
+            "info,",
+            "inof",
+            "fanfare",
+            "info,fanfare",
+            "warn fanfare=trace,x",
+        ] {
+            assert!(parse_filter(text).is_err(), "{text}");
+        }
+    }
+}
