@@ -76,6 +76,7 @@ fn nonsense_is_refused_in_one_line() {
         &["--ping-period", "61s"],
         &["--pong-wait", "10s", "--ping-period", "10s"],
         &["--allow-origin", "elsewhere.example"],
+        &["--allow-origin", "https://*.elsewhere.example"],
         &["--max-queued", "2047B"],
         &["--max-message", "65MiB"],
         &["--log-format", "xml"],
@@ -178,6 +179,17 @@ fn the_environment_sets_what_no_flag_says() {
     let mut peer = server.connect();
     peer.send(upgrade_with(&["Origin: http://one.example"]));
     peer.expect_upgrade();
+}
+
+#[test]
+fn an_origin_is_allowed_with_the_port_that_its_scheme_implies() {
+    let origins = "http://one.example:80,https://two.example:443/";
+    let server = Server::start(&["--allow-origin", origins]);
+    for origin in ["http://one.example", "https://two.example"] {
+        let mut peer = server.connect();
+        peer.send(upgrade_with(&[&format!("Origin: {origin}")]));
+        peer.expect_upgrade();
+    }
 }
 
 #[test]

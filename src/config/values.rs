@@ -35,6 +35,41 @@ pub(super) fn parse_wait(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// An origin as browsers write it, without the port that the scheme implies, or `*`.
+///
+/// What no browser ever sends would allow nobody, so it is refused.
+pub(super) fn parse_origin(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let origin = text.to_ascii_lowercase();
+    let origin = normal_origin(origin.strip_suffix('/').unwrap_or(&origin));
+    origin.ok_or_else(|| {
+        "no page has this origin; write it like https://example.com, without a path, or * for all"
+            .to_owned()
+    })
+}
+
+fn normal_origin(origin: &str) -> Option<String> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse::<u16>().ok()?)),
+        _ => (authority, None),
+    };
+    let is_ipv6 = host.starts_with('[') && host.ends_with(']');
+    let is_strange = |c: char| !c.is_ascii_graphic() || r"*/\?#@".contains(c);
+    let is_host =
+        !host.is_empty() && (is_ipv6 || !host.contains(':')) && !host.contains(is_strange);
+    let is_scheme = !scheme.is_empty() && !scheme.contains(is_strange);
+    if !is_scheme || !is_host {
+        return None;
+    }
+    match (scheme, port) {
+        (_, None) | ("http", Some(80)) | ("https", Some(443)) => Some(format!("{scheme}://{host}")),
+        (_, Some(port)) => Some(format!("{scheme}://{host}:{port}")),
+    }
+}
+
 /// What to log. A word that is no level would be taken for the name of a module that says nothing, and so
 /// a slip would silence the server.
 pub(super) fn parse_filter(text: &str) -> Result<String, String> {
@@ -77,6 +112,50 @@ mod tests {
         }
         for text in ["0", "0B", "4GiB", "-1B", "", "huge", "512 apples"] {
             assert!(parse_len(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        for (text, origin) in [
+            ("*", "*"),
+            ("https://example.com", "https://example.com"),
+            ("HTTPS://Example.com/", "https://example.com"),
+            ("https://example.com:443", "https://example.com"),
+            ("http://example.com:80/", "http://example.com"),
+            ("http://example.com:443", "http://example.com:443"),
+            ("https://example.com:80", "https://example.com:80"),
+            ("http://localhost:08080", "http://localhost:8080"),
+            ("http://[::1]", "http://[::1]"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(parse_origin(text).as_deref(), Ok(origin), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_that_no_page_can_have_are_refused() {
+        for text in [
+            "",
+            "example.com",
+            "://example.com",
+            "https://",
+            "https:///",
+            "https://:8080",
+            "https://example.com//",
+            "https://example.com/chat",
+            "https://example.com?a",
+            "https://*.example.com",
+            "https://example.com:*",
+            "https://example.com:",
+            "https://example.com:65536",
+            "https://me@example.com",
+            "https://b\u{fc}cher.example",
+            "http://::1",
+            " https://example.com",
+        ] {
+            assert!(parse_origin(text).is_err(), "{text}");
         }
     }
 
