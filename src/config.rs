@@ -330,10 +330,18 @@ impl Config {
         let possible = descriptors.saturating_sub(overhead);
         let wanted = self.max_clients.unwrap_or(possible.max(1));
         if wanted > possible {
+            let need = match wanted {
+                1 => "1 client needs".to_owned(),
+                _ => format!("{wanted} clients need"),
+            };
+            let files = wanted.saturating_add(overhead);
+            // Lowering does not help where there is no room for a single client.
+            let or_lower = match possible {
+                0 => "",
+                _ => ", or lower --max-clients",
+            };
             return Err(format!(
-                "{wanted} clients need {} open files and the limit is {descriptors}; \
-                 raise it with ulimit -n, or lower --max-clients",
-                wanted.saturating_add(overhead)
+                "{need} {files} open files and the limit is {descriptors}; raise it with ulimit -n{or_lower}"
             ));
         }
         Ok(wanted)
@@ -370,7 +378,8 @@ mod tests {
         assert_eq!(config.client_limit(1_024), Ok(1_024 - 96));
         assert_eq!(config.client_limit(97), Ok(1));
         assert!(config.client_limit(96).is_err());
-        assert!(config.client_limit(0).is_err());
+        let line = "1 client needs 97 open files and the limit is 50; raise it with ulimit -n";
+        assert_eq!(config.client_limit(50), Err(line.to_owned()));
     }
 
     #[test]
@@ -387,6 +396,9 @@ mod tests {
             "{line}"
         );
         assert!(config(usize::MAX).client_limit(1_024).is_err());
+        assert!(line.ends_with("or lower --max-clients"), "{line}");
+        let line = config(2).client_limit(96).expect_err("not even one");
+        assert!(line.ends_with("raise it with ulimit -n"), "{line}");
     }
 
     #[test]
