@@ -27,7 +27,9 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 pub use bounds::*;
-use values::{parse_count, parse_filter, parse_len, parse_origin, parse_wait};
+use values::{
+    parse_count, parse_drain, parse_filter, parse_len, parse_origin, parse_rate, parse_wait,
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,6 +150,7 @@ pub struct Config {
         env = "FANFARE_MESSAGE_RATE",
         value_name = "N",
         default_value = "100000",
+        value_parser = parse_rate,
         hide_env = true,
         help_heading = "Chat"
     )]
@@ -210,7 +213,7 @@ pub struct Config {
         env = "FANFARE_DRAIN",
         value_name = "TIME",
         default_value = "5s",
-        value_parser = humantime::parse_duration,
+        value_parser = parse_drain,
         hide_env = true,
         help_heading = "Timeouts"
     )]

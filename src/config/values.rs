@@ -14,6 +14,12 @@ pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of things a second; zero is one too.
+pub(super) fn parse_rate(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "it must be a whole number, at most 4294967295, or 0 for no limit".to_owned())
+}
+
 /// A size in bytes, from 1 B to below 4 GiB.
 pub(super) fn parse_len(text: &str) -> Result<usize, String> {
     let size: ByteSize = text
@@ -28,11 +34,16 @@ pub(super) fn parse_len(text: &str) -> Result<usize, String> {
 
 /// A time that is not zero.
 pub(super) fn parse_wait(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match parse_drain(text) {
         Ok(Duration::ZERO) => Err("it must not be zero".to_owned()),
-        Ok(wait) => Ok(wait),
-        Err(_) => Err("it must be a time, such as 500ms, 10s or 2min".to_owned()),
+        parsed => parsed,
     }
+}
+
+/// A time; none at all is one too.
+pub(super) fn parse_drain(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "it must be a time, such as 500ms, 10s or 2min".to_owned())
 }
 
 /// An origin as browsers write it, without the port that the scheme implies, or `*`.
@@ -96,6 +107,26 @@ mod tests {
         assert_eq!(parse_count("18446744073709551615"), Ok(usize::MAX));
         for text in ["0", "-1", "1.5", "", "many", "18446744073709551616"] {
             assert!(parse_count(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_may_be_zero_but_has_no_unit() {
+        assert_eq!(parse_rate("0"), Ok(0));
+        assert_eq!(parse_rate("4294967295"), Ok(u32::MAX));
+        for text in ["5M", "-1", "", "4294967296"] {
+            let line = parse_rate(text).expect_err(text);
+            assert!(line.starts_with("it must be a whole number"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_drain_may_be_zero_but_has_a_unit() {
+        assert_eq!(parse_drain("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_drain("1h 1ms"), Ok(Duration::from_millis(3_600_001)));
+        for text in ["abc", "5", "", "-1s"] {
+            let line = parse_drain(text).expect_err(text);
+            assert!(line.starts_with("it must be a time"), "{line}");
         }
     }
 
