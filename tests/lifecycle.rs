@@ -67,6 +67,8 @@ fn nonsense_is_refused_in_one_line() {
         &["--max-message", "0"],
         &["--max-message", "512 apples"],
         &["--pong-wait", "0s"],
+        &["--pong-wait", "99ms"],
+        &["--ping-period", "1ms"],
         &["--pong-wait", "10"],
         &["--pong-wait", "soon"],
         &["--write-wait", "0s"],

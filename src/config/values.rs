@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tracing::level_filters::LevelFilter;
 
+use super::bounds::WAIT_MIN;
+
 /// A number of things, at least one.
 pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -32,10 +34,13 @@ pub(super) fn parse_len(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A time that is not zero.
+/// A time that the server can tell from no time at all.
 pub(super) fn parse_wait(text: &str) -> Result<Duration, String> {
     match parse_drain(text) {
-        Ok(Duration::ZERO) => Err("it must not be zero".to_owned()),
+        Ok(wait) if wait < WAIT_MIN => Err(format!(
+            "it must be at least {}",
+            humantime::format_duration(WAIT_MIN)
+        )),
         parsed => parsed,
     }
 }
@@ -128,6 +133,18 @@ mod tests {
             let line = parse_drain(text).expect_err(text);
             assert!(line.starts_with("it must be a time"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_not_shorter_than_the_grain_of_the_deadlines() {
+        assert_eq!(WAIT_MIN, crate::deadlines::TICK);
+        assert_eq!(parse_wait("100ms"), Ok(WAIT_MIN));
+        assert_eq!(parse_wait("2min"), Ok(Duration::from_secs(120)));
+        for text in ["99ms", "1ns", "0s"] {
+            let line = "it must be at least 100ms".to_owned();
+            assert_eq!(parse_wait(text), Err(line), "{text}");
+        }
+        assert!(parse_wait("10").is_err());
     }
 
     #[test]
