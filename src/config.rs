@@ -22,9 +22,12 @@
 mod bounds;
 mod values;
 
+use std::env;
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 pub use bounds::*;
 use values::{
@@ -157,7 +160,14 @@ pub struct Config {
     pub message_rate: u32,
 
     /// Also serve /echo, which sends every message back to its sender
-    #[arg(long, env = "FANFARE_ECHO", hide_env = true, help_heading = "Chat")]
+    #[arg(
+        long,
+        env = "FANFARE_ECHO",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new(),
+        hide_env = true,
+        help_heading = "Chat"
+    )]
     pub echo: bool,
 
     /// How long to wait for a pong, and for the end of a message that was begun
@@ -269,6 +279,21 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The settings of this process: its arguments, and what its environment adds to them. A variable that
+    /// is empty counts as one that is not there, as scripts leave them.
+    ///
+    /// # Errors
+    /// Something makes no sense, or only help or the version was asked for.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+        let mut command = Self::command().mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        });
+        let matches = command.try_get_matches_from_mut(env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+
     /// How often a client is pinged.
     pub fn ping_period(&self) -> Duration {
         self.ping_period.unwrap_or(self.pong_wait / 10 * 9)
@@ -353,9 +378,6 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::builder::Resettable;
-    use clap::{CommandFactory, FromArgMatches};
-
     use super::*;
 
     /// What the program makes of its arguments, whatever the environment of the tests says.

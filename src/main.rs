@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::Parser;
 use fanfare::config::Config;
 use fanfare::server::Server;
 use tracing::info;
@@ -16,7 +15,7 @@ use tracing::info;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let config = match Config::try_parse() {
+    let config = match Config::from_process() {
         Ok(config) => config,
         Err(error) if !error.use_stderr() => {
             // Help or version was asked for. If nobody reads it, there is nobody to tell.
@@ -104,6 +103,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     fn refusal(arguments: &[&str]) -> String {

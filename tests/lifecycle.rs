@@ -184,6 +184,43 @@ fn the_environment_sets_what_no_flag_says() {
 }
 
 #[test]
+fn echo_is_switched_in_the_environment_by_every_usual_word() {
+    for (word, status) in [
+        ("1", 101),
+        ("yes", 101),
+        ("ON", 101),
+        ("0", 404),
+        ("no", 404),
+        ("off", 404),
+    ] {
+        let mut command = on_free_port();
+        command.env("FANFARE_ECHO", word);
+        let server = Server::spawn(command);
+        let mut peer = server.connect();
+        peer.send(upgrade("/echo"));
+        assert_eq!(peer.response_without_body().status, status, "{word}");
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_none() {
+    let mut command = on_free_port();
+    for name in [
+        "ECHO",
+        "MAX_CLIENTS",
+        "ALLOW_ORIGIN",
+        "PONG_WAIT",
+        "LOG",
+        "LOG_FORMAT",
+    ] {
+        command.env(format!("FANFARE_{name}"), "");
+    }
+    let server = Server::spawn(command);
+    assert_hello(&server);
+    server.wait_for_log(&["ready"]);
+}
+
+#[test]
 fn an_origin_is_allowed_with_the_port_that_its_scheme_implies() {
     let origins = "http://one.example:80,https://two.example:443/";
     let server = Server::start(&["--allow-origin", origins]);
