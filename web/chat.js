@@ -1,124 +1,153 @@
-// The chat page: a log that follows, a form that sends, a connection that comes back.
+// The chat page: a connection that comes back, a form that sends, a log that follows.
 "use strict";
 
+const state = document.getElementById("state");
 const log = document.getElementById("log");
+const latest = document.getElementById("latest");
 const form = document.getElementById("form");
 const msg = document.getElementById("msg");
-const state = document.getElementById("state");
-const latest = document.getElementById("latest");
 const hint = document.getElementById("hint");
 
-const LINES_MAX = 2000;
-// Old lines are taken off this many at a time, so that a full log costs no layout per line.
-const LINES_TRIMMED = 200;
-const WAIT_MIN_MS = 500;
-const WAIT_MAX_MS = 30_000;
+function start() {
+  if (!("WebSocket" in window)) {
+    show("lost", "This browser has no WebSocket, so it cannot chat.");
+    for (const control of form.elements) {
+      control.disabled = true;
+    }
+    return;
+  }
+  form.addEventListener("submit", submit);
+  log.addEventListener("scroll", noteReader);
+  new ResizeObserver(stayAtBottom).observe(log);
+  latest.addEventListener("click", () => {
+    follow();
+    msg.focus();
+  });
+  window.addEventListener("online", connectIfWanted);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) {
+      unread = 0;
+      document.title = "fanfare";
+      connectIfWanted();
+    }
+  });
+  connect();
+}
+
+// The connection.
+
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 30_000;
+// A server that drops everybody at once is not to be asked again at once: only what held is a success.
+const HELD_MS = 5_000;
 // RFC 6455 §7.4.1: a message was too big.
 const TOO_BIG = 1009;
 
+const NOT_CONNECTED = "Not connected. Your message is kept: send it again when the connection is back.";
+const TOO_LONG = "That message was too long for this server. Shorten it and send it again.";
+
+// Null while there is neither a connection nor an attempt at one.
 let socket = null;
 let attempts = 0;
-let timer = 0;
-let unread = 0;
-let lastSent = "";
+let openedAt = Infinity;
+let retryTimer = 0;
 
-function show(name, text) {
-  state.dataset.state = name;
-  state.textContent = text;
-}
-
-function isAtBottom() {
-  // Zoomed pages have fractional heights.
-  return log.scrollHeight - log.scrollTop - log.clientHeight < 4;
-}
-
-function follow() {
-  log.scrollTop = log.scrollHeight;
-  latest.hidden = true;
-}
-
-function appendLines(text) {
-  const wasAtBottom = isAtBottom();
-  const lines = text.split("\n").slice(-LINES_MAX);
-  const fragment = document.createDocumentFragment();
-  for (const line of lines) {
-    const item = document.createElement("p");
-    item.textContent = line;
-    fragment.append(item);
+function connect() {
+  clearTimeout(retryTimer);
+  if (attempts === 0) {
+    show("connecting", "Connecting …");
   }
-  log.append(fragment);
-  trim(wasAtBottom);
-  if (wasAtBottom) {
-    follow();
-  } else {
-    latest.hidden = false;
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(`${scheme}//${location.host}/ws`);
+  socket.onopen = greet;
+  socket.onmessage = (event) => receive(event.data);
+  socket.onclose = (event) => lose(event.code);
+}
+
+function greet() {
+  openedAt = performance.now();
+  show("open", "Connected");
+  if (hint.textContent === NOT_CONNECTED) {
+    warn("");
+  }
+}
+
+function receive(text) {
+  const lines = text.split("\n");
+  for (const line of lines) {
+    addLine(line);
   }
   if (document.hidden) {
     unread += lines.length;
-    document.title = `(${unread}) fanfare`;
   }
 }
 
-function trim(isFollowing) {
-  let excess = log.childElementCount - LINES_MAX;
-  if (excess <= 0) {
-    return;
-  }
-  excess = Math.min(excess + LINES_TRIMMED, log.childElementCount);
-  const before = log.scrollHeight;
-  const range = document.createRange();
-  range.setStart(log, 0);
-  range.setEnd(log, excess);
-  range.deleteContents();
-  if (!isFollowing) {
-    // What the reader looks at stays where it is, as long as it is there.
-    log.scrollTop -= before - log.scrollHeight;
-  }
-}
-
-function connect() {
-  clearTimeout(timer);
-  timer = 0;
-  show("connecting", "Connecting …");
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const opened = new WebSocket(`${scheme}//${location.host}/ws`);
-  socket = opened;
-  opened.onopen = () => {
+function lose(code) {
+  socket = null;
+  if (performance.now() - openedAt >= HELD_MS) {
     attempts = 0;
-    show("open", "Connected");
-  };
-  opened.onmessage = (event) => appendLines(event.data);
-  opened.onclose = (event) => {
-    if (event.code === TOO_BIG) {
-      keepTooLong();
-    }
-    show("lost", "Connection lost, trying again …");
-    connectLater();
-  };
+  }
+  openedAt = Infinity;
+  if (code === TOO_BIG) {
+    giveBack();
+  }
+  show("lost", "Not connected, trying again …");
+  connectLater();
 }
 
 function connectLater() {
-  const longest = Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** attempts);
+  const longest = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** attempts);
   attempts += 1;
   // Half of the wait is left to chance, so that a restarted server is not met by everybody at once.
   const wait = longest / 2 + (Math.random() * longest) / 2;
-  clearTimeout(timer);
-  timer = setTimeout(connectIfWanted, wait);
+  retryTimer = setTimeout(connectIfWanted, wait);
 }
 
 function connectIfWanted() {
-  timer = 0;
   // A hidden page waits until it is looked at again.
-  if (socket.readyState === WebSocket.CLOSED && !document.hidden) {
+  if (socket === null && !document.hidden) {
     connect();
   }
 }
 
-function keepTooLong() {
-  warn("That message was too long for this server. Shorten it and send it again.");
+function show(name, text) {
+  state.dataset.state = name;
+  // What is written again is read aloud again.
+  if (state.textContent !== text) {
+    state.textContent = text;
+  }
+}
+
+// Sending.
+
+let lastSent = "";
+
+function submit(event) {
+  event.preventDefault();
+  if (bare(msg.value) === "") {
+    return;
+  }
+  if (socket?.readyState !== WebSocket.OPEN) {
+    warn(NOT_CONNECTED);
+    connectIfWanted();
+    return;
+  }
+  lastSent = msg.value;
+  socket.send(msg.value);
+  msg.value = "";
+  warn("");
+}
+
+function giveBack() {
+  warn(TOO_LONG);
   if (msg.value === "") {
     msg.value = lastSent;
   }
+}
+
+// The text without the white space at its ends. The server trims too, and counts U+0085 as JavaScript does not.
+function bare(text) {
+  return text.replace(/^[\s\u0085]+|[\s\u0085]+$/g, "");
 }
 
 function warn(text) {
@@ -126,51 +155,97 @@ function warn(text) {
   hint.hidden = text === "";
 }
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (msg.value === "") {
-    return;
-  }
-  if (socket === null || socket.readyState !== WebSocket.OPEN) {
-    warn("Not connected: your message is kept until the connection is back.");
-    return;
-  }
-  lastSent = msg.value;
-  socket.send(msg.value);
-  msg.value = "";
-  warn("");
-});
+// The log.
 
-log.addEventListener("scroll", () => {
-  if (isAtBottom()) {
-    latest.hidden = true;
+const LINES_MAX = 2000;
+// Old lines are taken off this many at a time, so that a full log costs no layout per line.
+const LINES_TRIMMED = 200;
+// Lines that come within one frame are drawn together. A hidden page has no frames, but its title counts.
+const DRAW_MS = 16;
+const DRAW_HIDDEN_MS = 250;
+// Zoomed pages have fractional heights.
+const SLACK_PX = 4;
+
+let pending = [];
+let drawTimer = 0;
+let unread = 0;
+let isFollowing = true;
+// Where the log was when it last stood at the bottom.
+let followedTop = 0;
+
+// Adds a line of text, never of HTML.
+function addLine(text) {
+  const line = document.createElement("p");
+  line.textContent = text;
+  pending.push(line);
+  if (pending.length > LINES_MAX) {
+    pending.shift();
   }
-});
-
-latest.addEventListener("click", () => {
-  follow();
-  msg.focus();
-});
-
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) {
-    unread = 0;
-    document.title = "fanfare";
-    if (timer === 0 && socket !== null) {
-      connectIfWanted();
-    }
-  }
-});
-
-window.addEventListener("online", () => {
-  if (socket !== null) {
-    connectIfWanted();
-  }
-});
-
-if ("WebSocket" in window) {
-  connect();
-} else {
-  show("lost", "This browser has no WebSocket, so it cannot chat.");
-  msg.disabled = true;
+  drawTimer ||= setTimeout(draw, document.hidden ? DRAW_HIDDEN_MS : DRAW_MS);
 }
+
+function draw() {
+  drawTimer = 0;
+  noteReader();
+  log.append(...pending);
+  pending = [];
+  trim();
+  if (isFollowing) {
+    follow();
+  } else {
+    latest.hidden = false;
+  }
+  if (unread > 0) {
+    document.title = `(${unread}) fanfare`;
+  }
+}
+
+// Takes off old lines. Who has scrolled up reads old lines, and is left twice as many.
+function trim() {
+  const excess = log.childElementCount - (isFollowing ? LINES_MAX : 2 * LINES_MAX);
+  if (excess <= 0) {
+    return;
+  }
+  const oldest = log.children[excess + LINES_TRIMMED];
+  const top = oldest.getBoundingClientRect().top;
+  const range = document.createRange();
+  range.setStart(log, 0);
+  range.setEndBefore(oldest);
+  range.deleteContents();
+  // What is left stays where it was on the screen. The browser's own anchoring is off: the log would move twice.
+  log.scrollTop += oldest.getBoundingClientRect().top - top;
+}
+
+function follow() {
+  log.scrollTop = log.scrollHeight;
+  noteReader();
+}
+
+function stayAtBottom() {
+  noteReader();
+  if (isFollowing) {
+    follow();
+  }
+}
+
+// Only scrolling up ends the following. A log that grows or shrinks leaves the bottom too, as when a phone's
+// keyboard opens, but stays where it is.
+function noteReader() {
+  const bottom = log.scrollHeight - log.clientHeight;
+  if (log.scrollTop > bottom - SLACK_PX) {
+    isFollowing = true;
+    followedTop = log.scrollTop;
+    hideLatest();
+  } else if (log.scrollTop < followedTop - SLACK_PX) {
+    isFollowing = false;
+  }
+}
+
+function hideLatest() {
+  if (document.activeElement === latest) {
+    log.focus();
+  }
+  latest.hidden = true;
+}
+
+start();
