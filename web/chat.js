@@ -1,4 +1,7 @@
 // The chat page: a connection that comes back, a form that sends, a log that follows.
+//
+// Whatever anybody says comes back to everybody, its sender too: a line that was sent and not heard was
+// perhaps never said.
 "use strict";
 
 const state = document.getElementById("state");
@@ -44,13 +47,16 @@ const HELD_MS = 5_000;
 const TOO_BIG = 1009;
 
 const NOT_CONNECTED = "Not connected. Your message is kept: send it again when the connection is back.";
+const NOT_HEARD = "The connection was lost before your message was heard. You may have to send it again.";
 const TOO_LONG = "That message was too long for this server. Shorten it and send it again.";
+const GAP = "Reconnected. What was said in between is not here.";
 
 // Null while there is neither a connection nor an attempt at one.
 let socket = null;
 let attempts = 0;
 let openedAt = Infinity;
 let retryTimer = 0;
+let hasHeardSinceGap = false;
 
 function connect() {
   clearTimeout(retryTimer);
@@ -70,27 +76,35 @@ function greet() {
   if (hint.textContent === NOT_CONNECTED) {
     warn("");
   }
+  if (hasHeardSinceGap) {
+    hasHeardSinceGap = false;
+    addLine(GAP).className = "gap";
+  }
 }
 
 function receive(text) {
   const lines = text.split("\n");
   for (const line of lines) {
     addLine(line);
+    noteEcho(line);
   }
+  hasHeardSinceGap = true;
   if (document.hidden) {
     unread += lines.length;
   }
 }
 
-function lose(code) {
+function lose(code = 0) {
+  // One that was given up may still be alive, and is to say nothing more.
+  socket.onmessage = null;
+  socket.onclose = null;
+  socket.close();
   socket = null;
   if (performance.now() - openedAt >= HELD_MS) {
     attempts = 0;
   }
   openedAt = Infinity;
-  if (code === TOO_BIG) {
-    giveBack();
-  }
+  giveBack(code === TOO_BIG ? TOO_LONG : NOT_HEARD);
   show("lost", "Not connected, trying again …");
   connectLater();
 }
@@ -120,7 +134,12 @@ function show(name, text) {
 
 // Sending.
 
-let lastSent = "";
+// A connection on which a line of our own takes longer to come back is dead, whatever the browser says.
+const ECHO_WAIT_MS = 10_000;
+
+// What was sent and has not come back, oldest first.
+let unheard = [];
+let echoTimer = 0;
 
 function submit(event) {
   event.preventDefault();
@@ -132,20 +151,40 @@ function submit(event) {
     connectIfWanted();
     return;
   }
-  lastSent = msg.value;
   socket.send(msg.value);
+  unheard.push(msg.value);
+  if (unheard.length === 1) {
+    awaitEcho();
+  }
   msg.value = "";
   warn("");
 }
 
-function giveBack() {
-  warn(TOO_LONG);
-  if (msg.value === "") {
-    msg.value = lastSent;
+function noteEcho(line) {
+  if (unheard.length > 0 && bare(line) === bare(unheard[0])) {
+    unheard.shift();
+    awaitEcho();
   }
 }
 
-// The text without the white space at its ends. The server trims too, and counts U+0085 as JavaScript does not.
+function awaitEcho() {
+  clearTimeout(echoTimer);
+  if (unheard.length > 0) {
+    echoTimer = setTimeout(lose, ECHO_WAIT_MS);
+  }
+}
+
+// Puts what was not heard back into the input, in front of what is being written.
+function giveBack(reason) {
+  clearTimeout(echoTimer);
+  if (unheard.length > 0) {
+    msg.value = [...unheard, msg.value].filter((text) => text !== "").join(" ");
+    unheard = [];
+    warn(reason);
+  }
+}
+
+// The text without white space at its ends. The server trims too, U+0085 included, which JavaScript leaves.
 function bare(text) {
   return text.replace(/^[\s\u0085]+|[\s\u0085]+$/g, "");
 }
@@ -182,6 +221,7 @@ function addLine(text) {
     pending.shift();
   }
   drawTimer ||= setTimeout(draw, document.hidden ? DRAW_HIDDEN_MS : DRAW_MS);
+  return line;
 }
 
 function draw() {
@@ -212,7 +252,7 @@ function trim() {
   range.setStart(log, 0);
   range.setEndBefore(oldest);
   range.deleteContents();
-  // What is left stays where it was on the screen. The browser's own anchoring is off: the log would move twice.
+  // What is left keeps its place on the screen. The browser does not help, or the log would move twice.
   log.scrollTop += oldest.getBoundingClientRect().top - top;
 }
 
