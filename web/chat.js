@@ -209,8 +209,9 @@ let pending = [];
 let drawTimer = 0;
 let unread = 0;
 let isFollowing = true;
-// Where the log was when it last stood at the bottom.
+// How far down the log was, and how high, when it last stood at the bottom.
 let followedTop = 0;
+let followedHeight = 0;
 
 // Adds a line of text, never of HTML.
 function addLine(text) {
@@ -268,15 +269,16 @@ function stayAtBottom() {
   }
 }
 
-// Only scrolling up ends the following. A log that grows or shrinks leaves the bottom too, as when a phone's
-// keyboard opens, but stays where it is.
+// Only scrolling up ends the following. A resize, as when a phone's keyboard opens, leaves the bottom as well,
+// and a zoom even moves the log up.
 function noteReader() {
   const bottom = log.scrollHeight - log.clientHeight;
   if (log.scrollTop > bottom - SLACK_PX) {
     isFollowing = true;
     followedTop = log.scrollTop;
+    followedHeight = log.clientHeight;
     hideLatest();
-  } else if (log.scrollTop < followedTop - SLACK_PX) {
+  } else if (log.scrollTop < followedTop - SLACK_PX && log.clientHeight === followedHeight) {
     isFollowing = false;
   }
 }
