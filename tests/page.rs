@@ -3,11 +3,15 @@
 mod browser;
 mod common;
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use browser::{Browser, Page};
 use common::{Server, fanfare};
+use serde_json::json;
 use tungstenite::Message;
 
 const CONNECTED: &str = "document.getElementById('state').dataset.state === 'open'";
@@ -16,10 +20,82 @@ const AT_BOTTOM: &str = "(log => log.scrollHeight - log.scrollTop - log.clientHe
                          (document.getElementById('log'))";
 const LINES_MAX: u32 = 2000;
 
-/// One browser at a time: each wants a core of its own.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// A clock made by hand: what the page wants to do later is done when a test says so, except for drawing.
+const CLOCK: &str = "
+    const setRealTimeout = window.setTimeout;
+    const clearRealTimeout = window.clearTimeout;
+    window.timers = new Map();
+    window.waits = [];
+    window.setTimeout = (call, wait) => {
+      if (wait < 20) return setRealTimeout(call, wait);
+      const id = -1 - waits.push(wait);
+      timers.set(id, call);
+      return id;
+    };
+    window.clearTimeout = (id) => timers.delete(id) || clearRealTimeout(id);
+    window.elapse = () => {
+      const due = [...timers.values()];
+      timers.clear();
+      for (const call of due) call();
+    };
+";
+
+/// Connections that stand and fall as a test says, chance that alternates between its two ends, and a
+/// page that is hidden at will.
+const SOCKETS: &str = "
+    window.sockets = [];
+    window.WebSocket = class {
+      constructor() { sockets.push(this); }
+      close() {}
+      fall() { this.onclose({ code: 1006 }); }
+    };
+    let chance = 1;
+    Math.random = () => (chance = 1 - chance);
+    window.now = 0;
+    performance.now = () => now;
+    window.isHidden = false;
+    Object.defineProperty(document, 'hidden', { get: () => isHidden });
+";
+
+/// The browser, which the tests share and use one after the other: its start costs more than most tests.
+/// The last of those that wait for it ends it. `None` where there is no browser.
+struct Turn(MutexGuard<'static, Option<Browser>>);
+
+static BROWSER: Mutex<Option<Browser>> = Mutex::new(None);
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+fn turn() -> Option<Turn> {
+    WAITING.fetch_add(1, Ordering::Relaxed);
+    let mut turn = Turn(BROWSER.lock().unwrap_or_else(PoisonError::into_inner));
+    if turn.0.is_none() {
+        *turn.0 = Browser::start();
+    }
+    turn.0.is_some().then_some(turn)
+}
+
+impl Deref for Turn {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        self.0.as_ref().expect("a turn is not given without one")
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut Browser {
+        self.0.as_mut().expect("a turn is not given without one")
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let is_last = WAITING.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_last || thread::panicking() {
+            *self.0 = None;
+        } else if let Some(browser) = &mut *self.0 {
+            browser.close_pages();
+        }
+    }
 }
 
 fn open(browser: &mut Browser, server: &Server) -> Page {
@@ -63,10 +139,7 @@ fn fill(server: &Server, lines: u32) {
 
 #[test]
 fn two_pages_chat_and_what_looks_like_html_stays_text() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let (one, two) = (open(&mut browser, &server), open(&mut browser, &server));
     say(&mut browser, &one, "hello from one");
@@ -89,10 +162,7 @@ fn two_pages_chat_and_what_looks_like_html_stays_text() {
 
 #[test]
 fn messages_that_come_joined_become_a_line_each() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let page = open(&mut browser, &server);
     fill(&server, 100);
@@ -102,10 +172,7 @@ fn messages_that_come_joined_become_a_line_each() {
 
 #[test]
 fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let page = open(&mut browser, &server);
     fill(&server, 100);
@@ -129,11 +196,70 @@ fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
 }
 
 #[test]
+fn what_the_reader_looks_at_stays_put_while_old_lines_are_trimmed() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&["--send-queue", "10000"]);
+    let page = open(&mut browser, &server);
+    fill(&server, LINES_MAX);
+    browser.wait_for(&page, &line_count_is(LINES_MAX));
+    browser.wait_for(&page, AT_BOTTOM);
+
+    // Whoever reads the oldest lines keeps them for a while.
+    browser.evaluate(&page, "log.scrollTop = 0");
+    fill(&server, LINES_MAX);
+    browser.wait_for(&page, &line_count_is(2 * LINES_MAX));
+
+    browser.evaluate(
+        &page,
+        "window.seen = log.children[1900]; seen.scrollIntoView()",
+    );
+    let place = "Math.round(seen.getBoundingClientRect().top)";
+    let before = browser.evaluate(&page, place);
+    fill(&server, LINES_MAX / 2);
+    browser.wait_for(&page, &last_line_is(&format!("line {}", LINES_MAX / 2 - 1)));
+    let trimmed = browser.evaluate(&page, "log.childElementCount");
+    assert!(
+        trimmed.as_u64() <= Some(u64::from(2 * LINES_MAX)),
+        "{trimmed}"
+    );
+    assert_eq!(browser.evaluate(&page, "seen.textContent"), "line 1900");
+    assert_eq!(browser.evaluate(&page, place), before);
+}
+
+#[test]
+fn the_log_follows_through_a_resize() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open(&mut browser, &server);
+    fill(&server, 100);
+    browser.wait_for(&page, &line_count_is(100));
+    browser.wait_for(&page, AT_BOTTOM);
+    for (width, height) in [(390, 844), (390, 400), (844, 390), (320, 200)] {
+        browser.emulate(&page, "light", width, height);
+        browser.wait_for(&page, &format!("innerHeight === {height} && {AT_BOTTOM}"));
+        let height = browser.evaluate(&page, "log.clientHeight");
+        assert!(height.as_u64() >= Some(80), "a log of {height} pixels");
+    }
+    fill(&server, 50);
+    browser.wait_for(&page, &line_count_is(150));
+    browser.wait_for(&page, AT_BOTTOM);
+}
+
+#[test]
+fn long_words_wrap() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open(&mut browser, &server);
+    let word = "long".repeat(100);
+    say(&mut browser, &page, &word);
+    browser.wait_for(&page, &last_line_is(&word));
+    let fits = browser.evaluate(&page, "log.scrollWidth <= log.clientWidth");
+    assert_eq!(fits, true);
+}
+
+#[test]
 fn thousands_of_lines_are_cut_to_the_last_ones() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&["--send-queue", "10000"]);
     let page = open(&mut browser, &server);
     fill(&server, 5 * LINES_MAX);
@@ -150,10 +276,7 @@ fn thousands_of_lines_are_cut_to_the_last_ones() {
 
 #[test]
 fn a_lost_connection_is_shown_comes_back_and_costs_no_unsent_line() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let addr = server.addr.to_string();
     let page = open(&mut browser, &server);
@@ -174,10 +297,7 @@ fn a_lost_connection_is_shown_comes_back_and_costs_no_unsent_line() {
 
 #[test]
 fn a_line_that_is_too_long_is_given_back_with_a_hint() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let page = open(&mut browser, &server);
     let long = "long ".repeat(200);
@@ -189,11 +309,111 @@ fn a_line_that_is_too_long_is_given_back_with_a_hint() {
 }
 
 #[test]
+fn a_dead_connection_gives_back_what_was_not_heard() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = browser.open_after(&format!("http://{}/", server.addr), CLOCK);
+    browser.wait_for(&page, CONNECTED);
+    say(&mut browser, &page, "  heard ");
+    browser.wait_for(&page, &last_line_is("heard"));
+    assert_eq!(browser.evaluate(&page, "timers.size"), 0);
+
+    server.signal("STOP");
+    say(&mut browser, &page, "not");
+    say(&mut browser, &page, "heard");
+    // One clock for the first line, one for the second that began with it.
+    assert_eq!(browser.evaluate(&page, "waits"), json!([10_000, 10_000]));
+    browser.type_text(&page, "half writ");
+    browser.evaluate(&page, "elapse()");
+    let kept = browser.evaluate(&page, "msg.value");
+    assert_eq!(kept, "not heard half writ");
+    browser.wait_for(&page, "!hint.hidden");
+    browser.wait_for(&page, LOST);
+
+    server.signal("CONT");
+    browser.evaluate(&page, "elapse()");
+    browser.wait_for(&page, CONNECTED);
+    browser.wait_for(&page, "log.lastElementChild.className === 'gap'");
+    browser.press_enter(&page);
+    browser.wait_for(&page, &last_line_is("not heard half writ"));
+    browser.wait_for(&page, "timers.size === 0");
+}
+
+#[test]
+fn the_clock_of_the_echo_starts_again_when_something_of_ours_is_heard() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    browser.evaluate(&page, "sockets[0].readyState = WebSocket.OPEN = 1");
+    browser.evaluate(&page, "sockets[0].send = () => {}; sockets[0].onopen()");
+    for text in ["one", "two", " three"] {
+        say(&mut browser, &page, text);
+    }
+    assert_eq!(browser.evaluate(&page, "waits.length"), 1);
+    browser.evaluate(&page, "sockets[0].onmessage({ data: 'foreign\\none' })");
+    assert_eq!(browser.evaluate(&page, "waits.length"), 2);
+    browser.evaluate(&page, "sockets[0].onmessage({ data: 'two\\nthree' })");
+    assert_eq!(browser.evaluate(&page, "timers.size"), 0);
+}
+
+#[test]
+fn waits_grow_are_jittered_and_start_over_after_a_connection_that_held() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    browser.evaluate(
+        &page,
+        "for (let i = 0; i < 8; i++) { sockets.at(-1).fall(); elapse(); }",
+    );
+    // Twice as long each time, at most 30 s, and anything between half of that and all of it.
+    assert_eq!(
+        browser.evaluate(&page, "waits"),
+        json!([250, 1000, 1000, 4000, 4000, 16_000, 15_000, 30_000])
+    );
+
+    for (held, wait) in [(4_999, 15_000), (5_000, 500)] {
+        let script = format!(
+            "sockets.at(-1).onopen(); now += {held}; sockets.at(-1).fall(); elapse(); waits.at(-1)"
+        );
+        assert_eq!(browser.evaluate(&page, &script), wait, "held for {held} ms");
+    }
+}
+
+#[test]
+fn a_hidden_page_stops_trying_until_it_is_looked_at() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    let events = "window.dispatchEvent(new Event('online')); \
+                  document.dispatchEvent(new Event('visibilitychange')); \
+                  [sockets.length, timers.size]";
+    browser.evaluate(&page, "isHidden = true; sockets[0].fall(); elapse()");
+    assert_eq!(browser.evaluate(&page, events), json!([1, 0]));
+    browser.evaluate(&page, "isHidden = false");
+    assert_eq!(browser.evaluate(&page, events), json!([2, 0]));
+    // The network's return ends a wait rather than adding a second attempt to it.
+    browser.evaluate(&page, "sockets[1].fall()");
+    assert_eq!(browser.evaluate(&page, events), json!([3, 0]));
+}
+
+#[test]
+fn a_browser_without_websocket_is_told_so() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let url = format!("http://{}/", server.addr);
+    let page = browser.open_after(&url, "delete window.WebSocket");
+    let told = browser.evaluate(&page, "state.textContent");
+    assert_eq!(told, "This browser has no WebSocket, so it cannot chat.");
+    let disabled = "[...form.elements].every((control) => control.disabled)";
+    assert_eq!(browser.evaluate(&page, disabled), true);
+}
+
+#[test]
 fn pictures_are_taken_for_a_person_to_look_at() {
-    let _turn = turn();
-    let Some(mut browser) = Browser::start() else {
-        return;
-    };
+    let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let (one, two) = (open(&mut browser, &server), open(&mut browser, &server));
     let talk = [

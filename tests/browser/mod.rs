@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::mem;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,6 +22,8 @@ pub(crate) struct Browser {
     profile: PathBuf,
     socket: WebSocket<TcpStream>,
     calls: u64,
+    /// The targets of the open pages.
+    targets: Vec<Value>,
 }
 
 /// An open page.
@@ -76,11 +79,17 @@ impl Browser {
             profile,
             socket,
             calls: 0,
+            targets: Vec::new(),
         })
     }
 
     /// Opens a page of its own window, so that it is not hidden behind another.
     pub(crate) fn open(&mut self, url: &str) -> Page {
+        self.open_after(url, "")
+    }
+
+    /// Opens a page whose own scripts find the world as `script` leaves it.
+    pub(crate) fn open_after(&mut self, url: &str, script: &str) -> Page {
         let target = self.call(
             None,
             "Target.createTarget",
@@ -91,15 +100,29 @@ impl Browser {
             "Target.attachToTarget",
             &json!({"targetId": target["targetId"], "flatten": true}),
         );
+        self.targets.push(target["targetId"].clone());
         let page = Page {
             session: attached["sessionId"]
                 .as_str()
                 .expect("a session")
                 .to_owned(),
         };
+        self.call(Some(&page), "Page.enable", &json!({}));
+        self.call(
+            Some(&page),
+            "Page.addScriptToEvaluateOnNewDocument",
+            &json!({"source": script}),
+        );
         self.call(Some(&page), "Page.navigate", &json!({"url": url}));
         self.wait_for(&page, "document.readyState === 'complete'");
         page
+    }
+
+    /// Closes what was opened.
+    pub(crate) fn close_pages(&mut self) {
+        for target in mem::take(&mut self.targets) {
+            self.call(None, "Target.closeTarget", &json!({"targetId": target}));
+        }
     }
 
     /// The value of a JavaScript expression in the page.
@@ -139,7 +162,7 @@ impl Browser {
         }
     }
 
-    /// Pretends a colour scheme and a window size, for a screenshot.
+    /// Pretends a colour scheme and a window size.
     pub(crate) fn emulate(&mut self, page: &Page, scheme: &str, width: u32, height: u32) {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.call(Some(page), "Emulation.setEmulatedMedia", &features);
