@@ -45,7 +45,10 @@ const CLOCK: &str = "
 const SOCKETS: &str = "
     window.sockets = [];
     window.WebSocket = class {
+      static OPEN = 1;
       constructor() { sockets.push(this); }
+      open() { this.readyState = 1; this.onopen(); }
+      send() {}
       close() {}
       fall() { this.onclose({ code: 1006 }); }
     };
@@ -188,8 +191,15 @@ fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
     );
     browser.wait_for(&page, "!document.getElementById('latest').hidden");
 
+    // The focus does not go with the button.
+    browser.evaluate(&page, "latest.focus(); log.scrollTop = log.scrollHeight");
+    browser.wait_for(&page, "latest.hidden && document.activeElement === log");
+
+    browser.evaluate(&page, "log.scrollTop = 40");
+    browser.wait_for(&page, "!isFollowing");
     browser.evaluate(&page, "document.getElementById('latest').click()");
     browser.wait_for(&page, AT_BOTTOM);
+    browser.wait_for(&page, "document.activeElement === msg");
     fill(&server, 50);
     browser.wait_for(&page, &line_count_is(200));
     browser.wait_for(&page, AT_BOTTOM);
@@ -286,11 +296,13 @@ fn a_lost_connection_is_shown_comes_back_and_costs_no_unsent_line() {
     say(&mut browser, &page, "said while alone");
     let kept = browser.evaluate(&page, "document.getElementById('msg').value");
     assert_eq!(kept, "said while alone");
+    assert_eq!(browser.evaluate(&page, "hint.hidden"), false);
 
     let mut command = fanfare();
     command.args(["--addr", &addr]);
     let _server = Server::spawn(command);
     browser.wait_for(&page, CONNECTED);
+    assert_eq!(browser.evaluate(&page, "hint.hidden"), true);
     browser.press_enter(&page);
     browser.wait_for(&page, &last_line_is("said while alone"));
 }
@@ -302,7 +314,10 @@ fn a_line_that_is_too_long_is_given_back_with_a_hint() {
     let page = open(&mut browser, &server);
     let long = "long ".repeat(200);
     say(&mut browser, &page, &long);
-    browser.wait_for(&page, "!document.getElementById('hint').hidden");
+    browser.wait_for(
+        &page,
+        "hint.textContent.includes('too long') && !hint.hidden",
+    );
     let kept = browser.evaluate(&page, "document.getElementById('msg').value");
     assert_eq!(kept, long);
     browser.wait_for(&page, CONNECTED);
@@ -345,9 +360,8 @@ fn the_clock_of_the_echo_starts_again_when_something_of_ours_is_heard() {
     let server = Server::start(&[]);
     let script = format!("{CLOCK}{SOCKETS}");
     let page = browser.open_after(&format!("http://{}/", server.addr), &script);
-    browser.evaluate(&page, "sockets[0].readyState = WebSocket.OPEN = 1");
-    browser.evaluate(&page, "sockets[0].send = () => {}; sockets[0].onopen()");
-    for text in ["one", "two", " three"] {
+    browser.evaluate(&page, "sockets[0].open()");
+    for text in ["  ", "one", "two", " three"] {
         say(&mut browser, &page, text);
     }
     assert_eq!(browser.evaluate(&page, "waits.length"), 1);
@@ -375,14 +389,14 @@ fn waits_grow_are_jittered_and_start_over_after_a_connection_that_held() {
 
     for (held, wait) in [(4_999, 15_000), (5_000, 500)] {
         let script = format!(
-            "sockets.at(-1).onopen(); now += {held}; sockets.at(-1).fall(); elapse(); waits.at(-1)"
+            "sockets.at(-1).open(); now += {held}; sockets.at(-1).fall(); elapse(); waits.at(-1)"
         );
         assert_eq!(browser.evaluate(&page, &script), wait, "held for {held} ms");
     }
 }
 
 #[test]
-fn a_hidden_page_stops_trying_until_it_is_looked_at() {
+fn a_hidden_page_stops_trying_and_whoever_wants_the_connection_ends_the_wait() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let script = format!("{CLOCK}{SOCKETS}");
@@ -397,6 +411,13 @@ fn a_hidden_page_stops_trying_until_it_is_looked_at() {
     // The network's return ends a wait rather than adding a second attempt to it.
     browser.evaluate(&page, "sockets[1].fall()");
     assert_eq!(browser.evaluate(&page, events), json!([3, 0]));
+    // So does somebody who wants to send.
+    browser.evaluate(&page, "sockets[2].fall()");
+    say(&mut browser, &page, "hello");
+    assert_eq!(
+        browser.evaluate(&page, "[sockets.length, timers.size]"),
+        json!([4, 0])
+    );
 }
 
 #[test]
