@@ -21,7 +21,11 @@ function start() {
   }
   form.addEventListener("submit", submit);
   log.addEventListener("scroll", noteReader);
-  new ResizeObserver(stayAtBottom).observe(log);
+  new ResizeObserver(() => {
+    if (isFollowing) {
+      follow();
+    }
+  }).observe(log);
   latest.addEventListener("click", () => {
     follow();
     msg.focus();
@@ -186,7 +190,7 @@ function giveBack(reason) {
 
 // The text without white space at its ends. The server trims too, U+0085 included, which JavaScript leaves.
 function bare(text) {
-  return text.replace(/^[\s\u0085]+|[\s\u0085]+$/g, "");
+  return text.replaceAll("\u0085", " ").trim();
 }
 
 function warn(text) {
@@ -260,13 +264,6 @@ function trim() {
 function follow() {
   log.scrollTop = log.scrollHeight;
   noteReader();
-}
-
-function stayAtBottom() {
-  noteReader();
-  if (isFollowing) {
-    follow();
-  }
 }
 
 // Only scrolling up ends the following. A resize, as when a phone's keyboard opens, leaves the bottom as well,
