@@ -285,6 +285,19 @@ fn thousands_of_lines_are_cut_to_the_last_ones() {
 }
 
 #[test]
+fn a_burst_of_frames_is_drawn_at_once() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = browser.open_after(&format!("http://{}/", server.addr), SOCKETS);
+    let burst = "sockets[0].open(); \
+                 for (let i = 0; i < 10_000; i++) sockets[0].onmessage({ data: `line ${i}` }); \
+                 log.childElementCount";
+    assert_eq!(browser.evaluate(&page, burst), 0, "nothing is drawn yet");
+    browser.wait_for(&page, &line_count_is(LINES_MAX));
+    browser.wait_for(&page, &last_line_is("line 9999"));
+}
+
+#[test]
 fn a_lost_connection_is_shown_comes_back_and_costs_no_unsent_line() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
@@ -455,7 +468,7 @@ fn pictures_are_taken_for_a_person_to_look_at() {
     for (name, scheme, width, height) in [
         ("chat.png", "light", 800, 520),
         ("chat-dark.png", "dark", 800, 520),
-        ("chat-phone.png", "light", 390, 700),
+        ("chat-phone.png", "light", 390, 844),
     ] {
         browser.emulate(&one, scheme, width, height);
         browser.screenshot(&one, &folder.join(name));
