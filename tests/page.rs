@@ -244,6 +244,8 @@ fn the_log_follows_through_a_resize() {
     fill(&server, 100);
     browser.wait_for(&page, &line_count_is(100));
     browser.wait_for(&page, AT_BOTTOM);
+    // Lines may be drawn before the log's observer hears of its new size.
+    browser.evaluate(&page, "window.addEventListener('resize', draw)");
     for (width, height) in [(390, 844), (390, 400), (844, 390), (320, 200)] {
         browser.emulate(&page, "light", width, height);
         browser.wait_for(&page, &format!("innerHeight === {height} && {AT_BOTTOM}"));
