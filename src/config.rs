@@ -15,9 +15,9 @@
 //!
 //! Only some of this can come together: with the defaults the worst client costs about 260 KiB while it speaks
 //! HTTP, and 120 KiB in the room; an idle one costs 150 bytes. The batches themselves are shared; they and all
-//! of the answers and echoes together stay below `--max-queued` and one batch, because those who are owed most
-//! are dropped. Messages that are not whole are in no sum but that of the clients: for a large `--max-message`
-//! choose `--max-clients` to fit.
+//! of the answers and echoes together stay below `--max-queued` and what one client adds in a turn, because
+//! those who are owed most are dropped. Messages that are not whole are in no sum but that of the clients: for
+//! a large `--max-message` choose `--max-clients` to fit.
 
 mod bounds;
 mod values;

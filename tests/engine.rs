@@ -365,7 +365,7 @@ fn a_joiner_that_is_dropped_for_what_it_is_owed_leaves_no_seat_behind() {
     let [other, joiner] = [world.connect(), world.connect()];
     other.set_room(0);
     joiner.set_room(0);
-    joiner.send(&[GET, GET].concat());
+    joiner.send(&[GET, GET, b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
     other.send(GET);
     world.settle();
 
@@ -382,6 +382,30 @@ fn a_joiner_that_is_dropped_for_what_it_is_owed_leaves_no_seat_behind() {
     world.settle();
     assert_eq!(stranger.take(), b"");
     assert_eq!(speaker.take_lines(), ["news", "not for strangers"]);
+}
+
+#[test]
+fn nobody_is_dropped_for_what_its_socket_was_not_offered_yet() {
+    let mut world = world_with(|config| {
+        config.echo = true;
+        config.max_queued = 4096;
+    });
+    let speaker = world.join();
+    let echo = world.connect();
+    echo.send(
+        str::from_utf8(UPGRADE)
+            .unwrap()
+            .replace("/ws", "/echo")
+            .as_bytes(),
+    );
+    world.settle();
+    echo.take();
+    let said = masked_frame(0x82, &[7; 500]).repeat(20);
+    echo.send(&said);
+    speaker.say("hello");
+    world.settle();
+    assert!(!echo.is_closed());
+    assert_eq!(echo.take_frames().len(), 20);
 }
 
 #[test]

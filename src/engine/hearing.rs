@@ -16,11 +16,12 @@ use crate::ws::close::CloseCode;
 impl<S: Stream> Engine<S> {
     pub(super) fn serve_readable(&mut self) {
         // Who is listed anew while being served has its next turn in the next turn, and so has whoever
-        // is left when this one has done enough.
+        // is left when this one has done enough, or has queued enough.
         let listed = self.readable.len();
         let mut served = 0;
         while served < listed
             && self.offered < OFFERS_PER_TURN
+            && self.queued_len() <= self.config.max_queued
             && let Some(&id) = self.readable.get(served)
         {
             self.serve(id);
@@ -126,12 +127,9 @@ impl<S: Stream> Engine<S> {
     fn join(&mut self, id: ClientId) {
         // A joiner sees what is said after its join.
         self.broadcast();
-        // What waited for it may have been too much for all together, just now.
-        if self.clients.get(id.0).is_some_and(|it| !it.is_leaving) {
-            self.open(id);
-            self.hub.register(id);
-            self.metrics.joined += 1;
-        }
+        self.open(id);
+        self.hub.register(id);
+        self.metrics.joined += 1;
     }
 
     /// The peer will send nothing more.

@@ -29,7 +29,6 @@ impl<S: Stream> Engine<S> {
         }
         drop(batch);
         self.hub.clear();
-        self.shed();
     }
 
     /// Offers a batch to one member, and lists it if it could not take all of it.
@@ -45,8 +44,9 @@ impl<S: Stream> Engine<S> {
         Ok(())
     }
 
-    /// Keeps what is queued for all clients together within its bound: those who are owed most leave.
-    pub(super) fn shed(&mut self) {
+    /// Keeps what is queued for all clients together within its bound: those who are owed most leave. Only
+    /// after everybody was offered what they are owed: what is left then is what their sockets do not take.
+    fn shed(&mut self) {
         if self.queued_len() <= self.config.max_queued {
             return;
         }
