@@ -8,10 +8,14 @@
 //!                     |         |          +-> page, ws::handshake -> http
 //!                     |         +----------+-> outbox -> batch -> ws::frame
 //!                     |         +-> timers, rate -> deadlines -> hub
+//!                     |                 +-> ws::message
 //!                     +-> hub -> batch
-//!                     +-> addresses, deadlines, log_budget
+//!                     +-> addresses, log_budget -> deadlines
 //! config, metrics, status, ws::close: what anyone may read; they know nobody but each other.
 //! ```
+//!
+//! Who stands above may also name what stands further below: `server` a client and its id, `engine` what a
+//! client is made of, `connection` a frame and a request.
 //!
 //! `server` is the only module that knows the poll and the clock. Everything below it takes bytes and time
 //! as arguments, so tests, fuzz targets and benches drive the shipped code itself. The library exists
