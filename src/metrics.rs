@@ -70,6 +70,7 @@ impl End {
             Self::Stuck
                 | Self::RateExceeded
                 | Self::Overload
+                | Self::Protocol(ProtocolError::MessageTooBig)
                 | Self::Refused(
                     Refusal::TooManyClients | Refusal::TooManyFromAddress | Refusal::ForeignOrigin
                 )

@@ -630,6 +630,16 @@ fn a_log_that_is_off_says_nothing() {
 }
 
 #[test]
+fn a_message_that_is_too_big_is_logged_with_the_setting_that_would_allow_it() {
+    let server = Server::start(&[]);
+    let mut peer = server.join();
+    peer.say(&"x".repeat(513));
+    peer.expect_close(1009);
+    drop(peer);
+    server.wait_for_log(&["client gone", "--max-message"]);
+}
+
+#[test]
 fn what_users_say_does_not_appear_in_the_log() {
     let mut server = Server::start(&["--log", "trace"]);
     let mut peer = server.join();
