@@ -1,0 +1,57 @@
+//! A client's frames as a stream, and all that a reader makes of it.
+
+use fanfare::ws::close::ProtocolError;
+use fanfare::ws::message::{Incoming, MessageReader};
+
+pub const MESSAGE_MAX: usize = 1000;
+/// What a reader may hold besides a message.
+const OVERHEAD: usize = 512;
+
+/// The frames, masked with `key`, and any bytes `behind` them; `None` if a frame is too long.
+pub fn stream(frames: &[(u8, Vec<u8>)], key: [u8; 4], behind: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = Vec::new();
+    for (first, payload) in frames {
+        stream.push(*first);
+        match u16::try_from(payload.len()).ok()? {
+            len @ 0..126 => stream.push(0x80 | len as u8),
+            len => {
+                stream.push(0xfe);
+                stream.extend(len.to_be_bytes());
+            }
+        }
+        stream.extend(key);
+        let masked = payload.iter().zip(key.iter().cycle());
+        stream.extend(masked.map(|(byte, key)| byte ^ key));
+    }
+    stream.extend(behind);
+    Some(stream)
+}
+
+/// What comes out of the pieces, and the error that ends it; memory stays within its bound meanwhile.
+pub fn read(pieces: &[&[u8]]) -> (Vec<String>, Option<ProtocolError>) {
+    let mut reader = MessageReader::default();
+    let mut messages = Vec::new();
+    for piece in pieces {
+        let mut piece = piece.to_vec();
+        if let Err(error) = read_piece(&mut reader, &mut piece, &mut messages) {
+            return (messages, Some(error));
+        }
+        assert!(reader.held_len() <= MESSAGE_MAX + OVERHEAD);
+    }
+    (messages, None)
+}
+
+fn read_piece(
+    reader: &mut MessageReader,
+    mut input: &mut [u8],
+    messages: &mut Vec<String>,
+) -> Result<(), ProtocolError> {
+    while let Some(incoming) = reader.next(&mut input, MESSAGE_MAX)? {
+        if let Incoming::Binary(bytes) = &incoming {
+            assert!(bytes.len() <= MESSAGE_MAX);
+        }
+        messages.push(format!("{incoming:?}"));
+    }
+    assert!(input.is_empty());
+    Ok(())
+}
