@@ -143,9 +143,8 @@ impl<S: Stream> Client<S> {
     pub fn fill(&mut self, buffer: &mut [u8]) -> Fill {
         debug_assert_eq!(buffer.len(), READ_LEN);
         if let Some(bytes) = self.put_off.take() {
-            for (place, byte) in buffer.iter_mut().zip(bytes.iter()) {
-                *place = *byte;
-            }
+            // They came out of this buffer, so they fit in it.
+            buffer.split_at_mut(bytes.len()).0.copy_from_slice(&bytes);
             return Fill::Bytes(bytes.len());
         }
         let buffer = if self.connection.is_http() {

@@ -140,6 +140,15 @@ fn fill(server: &Server, lines: u32) {
     }
 }
 
+/// A page whose log is longer than it shows, with the reader at the bottom.
+fn open_full(browser: &mut Browser, server: &Server, lines: u32) -> Page {
+    let page = open(browser, server);
+    fill(server, lines);
+    browser.wait_for(&page, &line_count_is(lines));
+    browser.wait_for(&page, AT_BOTTOM);
+    page
+}
+
 #[test]
 fn two_pages_chat_and_what_looks_like_html_stays_text() {
     let Some(mut browser) = turn() else { return };
@@ -177,10 +186,7 @@ fn messages_that_come_joined_become_a_line_each() {
 fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
-    let page = open(&mut browser, &server);
-    fill(&server, 100);
-    browser.wait_for(&page, &line_count_is(100));
-    browser.wait_for(&page, AT_BOTTOM);
+    let page = open_full(&mut browser, &server, 100);
 
     browser.evaluate(&page, "document.getElementById('log').scrollTop = 40");
     fill(&server, 50);
@@ -209,10 +215,7 @@ fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
 fn what_the_reader_looks_at_stays_put_while_old_lines_are_trimmed() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&["--send-queue", "10000"]);
-    let page = open(&mut browser, &server);
-    fill(&server, LINES_MAX);
-    browser.wait_for(&page, &line_count_is(LINES_MAX));
-    browser.wait_for(&page, AT_BOTTOM);
+    let page = open_full(&mut browser, &server, LINES_MAX);
 
     // Whoever reads the oldest lines keeps them for a while.
     browser.evaluate(&page, "log.scrollTop = 0");
@@ -240,10 +243,7 @@ fn what_the_reader_looks_at_stays_put_while_old_lines_are_trimmed() {
 fn the_log_follows_through_a_resize() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
-    let page = open(&mut browser, &server);
-    fill(&server, 100);
-    browser.wait_for(&page, &line_count_is(100));
-    browser.wait_for(&page, AT_BOTTOM);
+    let page = open_full(&mut browser, &server, 100);
     // Lines may be drawn before the log's observer hears of its new size.
     browser.evaluate(&page, "window.addEventListener('resize', draw)");
     for (width, height) in [(390, 844), (390, 400), (844, 390), (320, 200)] {
