@@ -18,7 +18,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use fanfare::client::Stream;
 use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
-use fanfare::hub::ClientId;
+use fanfare::id::ClientId;
 use fanfare::ws::frame::{Opcode, ServerHeader, encode_frame};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 

@@ -26,21 +26,15 @@
     warn(clippy::indexing_slicing, clippy::cast_possible_truncation)
 )]
 
-pub mod addresses;
-pub mod batch;
 pub mod client;
 pub mod config;
-pub mod connection;
-pub mod deadlines;
 pub mod engine;
 pub mod http;
-pub mod hub;
-pub mod log_budget;
-pub mod metrics;
-pub mod outbox;
-pub mod page;
-pub mod rate;
+pub mod id;
+pub mod limits;
+pub mod observe;
+pub mod room;
 pub mod server;
-pub mod status;
-pub mod timers;
+pub mod session;
+pub mod time;
 pub mod ws;

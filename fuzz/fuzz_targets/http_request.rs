@@ -8,7 +8,7 @@ mod cut;
 mod heads;
 
 use fanfare::http::{HEAD_MAX, HEADERS_MAX, Request, header_storage};
-use fanfare::status::Refusal;
+use fanfare::http::status::Refusal;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {

@@ -1,7 +1,7 @@
 //! What a reader makes of the bytes of requests.
 
 use fanfare::http::HeadReader;
-use fanfare::status::Refusal;
+use fanfare::http::status::Refusal;
 
 /// The heads that come out of the pieces, and the refusal that ends it.
 pub fn read(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<Refusal>) {

@@ -32,7 +32,7 @@ pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(30);
 /// The longest time that the kernel takes for it, 24 days: it counts milliseconds.
 pub(super) const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 /// The shortest time to wait for anything but the end: the grain of all
-/// [deadlines](crate::deadlines::TICK). A shorter one could not be told from it.
+/// [deadlines](crate::time::deadlines::TICK). A shorter one could not be told from it.
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(100);
 /// The number of clients from one address that is always allowed, unless `--max-clients-per-ip` says less.
 pub(super) const CLIENTS_PER_IP_MIN: usize = 100;

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use fanfare::config::CLOSE_WAIT;
-use fanfare::metrics::End;
-use fanfare::status::Refusal;
+use fanfare::http::status::Refusal;
+use fanfare::observe::metrics::End;
 use fanfare::ws::close::ProtocolError;
 
 use crate::player::Stage;

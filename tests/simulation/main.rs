@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::panic;
 use std::thread;
 
-use fanfare::metrics::End;
+use fanfare::observe::metrics::End;
 
 use endings::{ENDS, Tally};
 use simulation::Simulation;

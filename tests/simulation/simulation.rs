@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fanfare::config::{Config, REFUSED_CLIENTS_MAX};
-use fanfare::hub::ClientId;
-use fanfare::metrics::End;
+use fanfare::id::ClientId;
+use fanfare::observe::metrics::End;
 
 use crate::actions::act;
 use crate::endings::Tally;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use fanfare::client::Stream;
 use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
-use fanfare::hub::ClientId;
+use fanfare::id::ClientId;
 
 pub const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

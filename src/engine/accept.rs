@@ -1,0 +1,128 @@
+//! The first part of a turn: who is let in.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use tracing::{info, warn};
+
+use super::{Engine, Network};
+use crate::client::{Client, Stream};
+use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, REFUSED_CLIENTS_MAX};
+use crate::http::status::Refusal;
+use crate::id::ClientId;
+
+impl<S: Stream> Engine<S> {
+    /// Accepts what waits, within the budget of a turn.
+    pub(super) fn accept(&mut self, network: &mut impl Network<Stream = S>) {
+        if self.accept_rest.is_some_and(|due| due <= self.now) {
+            self.accept_rest = None;
+        }
+        if !self.may_accept() {
+            return;
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
+            if self.is_full() && self.refused_count >= REFUSED_CLIENTS_MAX {
+                return self.rest_from_accepting();
+            }
+            match network.accept() {
+                Ok((stream, peer)) => self.admit(network, stream, peer),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        self.is_acceptable = false;
+                        return;
+                    }
+                    // The connection is gone or may not be had; the next one may be better.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::HostUnreachable
+                    | ErrorKind::NetworkUnreachable
+                    | ErrorKind::NetworkDown
+                    | ErrorKind::TimedOut => self.metrics.accept_failures += 1,
+                    // Descriptors or memory have run out, and the connection is still there: trying
+                    // again at once would spin.
+                    _ => {
+                        self.metrics.accept_failures += 1;
+                        if self.log_budget.take(self.now) {
+                            warn!(%error, clients = self.clients.len(), "cannot accept, resting");
+                        }
+                        return self.rest_from_accepting();
+                    }
+                },
+            }
+        }
+    }
+
+    /// Lets connections wait in the backlog until a client leaves, or a while has passed.
+    fn rest_from_accepting(&mut self) {
+        self.accept_rest = Some(self.now.after(ACCEPT_REST));
+    }
+
+    /// Whether as many clients are connected as may be, not counting those who were refused.
+    fn is_full(&self) -> bool {
+        self.clients.len() - self.refused_count >= self.client_limit
+    }
+
+    /// Whether connections may be waiting and the listener neither rests nor is closed.
+    pub(super) fn may_accept(&self) -> bool {
+        self.is_acceptable && self.accept_rest.is_none() && self.drain_due.is_none()
+    }
+
+    fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {
+        let refusal = self.enter(peer);
+        if let Some(refusal) = refusal
+            && self.refused_count >= REFUSED_CLIENTS_MAX
+        {
+            self.metrics.turned_away += 1;
+            if self.log_budget.take(self.now) {
+                info!(%peer, "turned away: {}", refusal.why());
+            }
+            return;
+        }
+        let entry = self.clients.vacant_entry();
+        let id = ClientId(entry.key());
+        if let Err(error) = network.register(&mut stream, id) {
+            self.metrics.accept_failures += 1;
+            if self.log_budget.take(self.now) {
+                warn!(%error, %peer, "cannot watch a connection, closing it");
+            }
+            if refusal.is_none() {
+                self.addresses.leave(peer.ip());
+            }
+            return;
+        }
+        self.metrics.accepted += 1;
+        let client = entry.insert(Client::new(stream, peer, self.now, &self.config));
+        if let Some(refusal) = refusal {
+            self.refused_count += 1;
+            let farewell = client.connection.refuse(refusal);
+            self.end(id, farewell);
+        }
+        // It is read from in this very turn, and only then listed under its first deadline: most
+        // peers have sent their request by then, and are spared one.
+        self.list(id);
+    }
+
+    /// Takes a seat for a new client, or says why there is none.
+    fn enter(&mut self, peer: SocketAddr) -> Option<Refusal> {
+        if self.is_full() {
+            Some(Refusal::TooManyClients)
+        } else if !self.addresses.enter(peer.ip()) {
+            Some(Refusal::TooManyFromAddress)
+        } else {
+            None
+        }
+    }
+
+    /// Gives back the seat that [`Engine::enter`] took, or the one kept for those it refused.
+    pub(super) fn vacate(&mut self, client: &Client<S>) {
+        if client.was_let_in() {
+            self.addresses.leave(client.peer.ip());
+        } else {
+            self.refused_count -= 1;
+        }
+        // Its descriptor is free for whoever is waiting.
+        self.accept_rest = None;
+    }
+}

@@ -1,0 +1,4 @@
+//! Rooms: who is in one, and what is published there.
+
+pub mod batch;
+pub mod hub;

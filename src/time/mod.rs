@@ -1,0 +1,3 @@
+//! Time, in ticks, and what is due when.
+
+pub mod deadlines;

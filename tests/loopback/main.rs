@@ -1,0 +1,11 @@
+//! The binary over loopback sockets: the protocol, the chat, the timeouts, the page, starting and ending.
+
+mod browser;
+mod chat;
+#[path = "../common/mod.rs"]
+mod common;
+mod http;
+mod lifecycle;
+mod page;
+mod timeouts;
+mod websocket;

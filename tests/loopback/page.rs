@@ -1,0 +1,475 @@
+//! The page in a real Chromium: two pages chat, the log follows or stays, the connection comes back.
+
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::browser::{Browser, Page};
+use crate::common::{Server, fanfare};
+use serde_json::json;
+use tungstenite::Message;
+
+const CONNECTED: &str = "document.getElementById('state').dataset.state === 'open'";
+const LOST: &str = "document.getElementById('state').dataset.state !== 'open'";
+const AT_BOTTOM: &str = "(log => log.scrollHeight - log.scrollTop - log.clientHeight < 4)\
+                         (document.getElementById('log'))";
+const LINES_MAX: u32 = 2000;
+
+/// A clock made by hand: what the page wants to do later is done when a test says so, except for drawing.
+const CLOCK: &str = "
+    const setRealTimeout = window.setTimeout;
+    const clearRealTimeout = window.clearTimeout;
+    window.timers = new Map();
+    window.waits = [];
+    window.setTimeout = (call, wait) => {
+      if (wait < 20) return setRealTimeout(call, wait);
+      const id = -1 - waits.push(wait);
+      timers.set(id, call);
+      return id;
+    };
+    window.clearTimeout = (id) => timers.delete(id) || clearRealTimeout(id);
+    window.elapse = () => {
+      const due = [...timers.values()];
+      timers.clear();
+      for (const call of due) call();
+    };
+";
+
+/// Connections that stand and fall as a test says, chance that alternates between its two ends, and a
+/// page that is hidden at will.
+const SOCKETS: &str = "
+    window.sockets = [];
+    window.WebSocket = class {
+      static OPEN = 1;
+      constructor() { sockets.push(this); }
+      open() { this.readyState = 1; this.onopen(); }
+      send() {}
+      close() {}
+      fall() { this.onclose({ code: 1006 }); }
+    };
+    let chance = 1;
+    Math.random = () => (chance = 1 - chance);
+    window.now = 0;
+    performance.now = () => now;
+    window.isHidden = false;
+    Object.defineProperty(document, 'hidden', { get: () => isHidden });
+";
+
+/// The browser, which the tests share and use one after the other: its start costs more than most tests.
+/// The last of those that wait for it ends it. `None` where there is no browser.
+struct Turn(MutexGuard<'static, Option<Browser>>);
+
+static BROWSER: Mutex<Option<Browser>> = Mutex::new(None);
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+fn turn() -> Option<Turn> {
+    WAITING.fetch_add(1, Ordering::Relaxed);
+    let mut turn = Turn(BROWSER.lock().unwrap_or_else(PoisonError::into_inner));
+    if turn.0.is_none() {
+        *turn.0 = Browser::start();
+    }
+    turn.0.is_some().then_some(turn)
+}
+
+impl Deref for Turn {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        self.0.as_ref().expect("a turn is not given without one")
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut Browser {
+        self.0.as_mut().expect("a turn is not given without one")
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let is_last = WAITING.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_last || thread::panicking() {
+            *self.0 = None;
+        } else if let Some(browser) = &mut *self.0 {
+            browser.close_pages();
+        }
+    }
+}
+
+fn open(browser: &mut Browser, server: &Server) -> Page {
+    let page = browser.open(&format!("http://{}/", server.addr));
+    browser.wait_for(&page, CONNECTED);
+    page
+}
+
+fn say(browser: &mut Browser, page: &Page, text: &str) {
+    browser.evaluate(page, "document.getElementById('msg').focus()");
+    browser.type_text(page, text);
+    browser.press_enter(page);
+}
+
+/// Whether the last line of the log is `text`.
+fn last_line_is(text: &str) -> String {
+    format!("document.getElementById('log').lastElementChild?.textContent === {text:?}")
+}
+
+fn line_count_is(count: u32) -> String {
+    format!("document.getElementById('log').childElementCount === {count}")
+}
+
+/// Fills the log from outside, in one burst.
+fn fill(server: &Server, lines: u32) {
+    let mut client = server.polite("/ws");
+    for line in 0..lines {
+        client
+            .write(Message::text(format!("line {line}")))
+            .expect("the server reads");
+    }
+    client.flush().expect("the server reads");
+    let last = format!("line {}", lines - 1);
+    loop {
+        let heard = client.read().expect("the server echoes");
+        if heard.to_text().is_ok_and(|text| text.ends_with(&last)) {
+            return;
+        }
+    }
+}
+
+/// A page whose log is longer than it shows, with the reader at the bottom.
+fn open_full(browser: &mut Browser, server: &Server, lines: u32) -> Page {
+    let page = open(browser, server);
+    fill(server, lines);
+    browser.wait_for(&page, &line_count_is(lines));
+    browser.wait_for(&page, AT_BOTTOM);
+    page
+}
+
+#[test]
+fn two_pages_chat_and_what_looks_like_html_stays_text() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (one, two) = (open(&mut browser, &server), open(&mut browser, &server));
+    say(&mut browser, &one, "hello from one");
+    for page in [&one, &two] {
+        browser.wait_for(page, &last_line_is("hello from one"));
+    }
+    let input = browser.evaluate(&one, "document.getElementById('msg').value");
+    assert_eq!(input, "", "the line was sent, so the input is empty");
+
+    let html = "<img src=x onerror=\"document.title='broken into'\"><b>bold</b>";
+    say(&mut browser, &two, html);
+    for page in [&one, &two] {
+        browser.wait_for(page, &last_line_is(html));
+        let elements =
+            browser.evaluate(page, "document.querySelectorAll('#log img, #log b').length");
+        assert_eq!(elements, 0);
+        assert_eq!(browser.evaluate(page, "document.title"), "fanfare");
+    }
+}
+
+#[test]
+fn messages_that_come_joined_become_a_line_each() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open(&mut browser, &server);
+    fill(&server, 100);
+    browser.wait_for(&page, &line_count_is(100));
+    browser.wait_for(&page, &last_line_is("line 99"));
+}
+
+#[test]
+fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_full(&mut browser, &server, 100);
+
+    browser.evaluate(&page, "document.getElementById('log').scrollTop = 40");
+    fill(&server, 50);
+    browser.wait_for(&page, &line_count_is(150));
+    assert_eq!(
+        browser.evaluate(&page, "document.getElementById('log').scrollTop"),
+        40
+    );
+    browser.wait_for(&page, "!document.getElementById('latest').hidden");
+
+    // The focus does not go with the button.
+    browser.evaluate(&page, "latest.focus(); log.scrollTop = log.scrollHeight");
+    browser.wait_for(&page, "latest.hidden && document.activeElement === log");
+
+    browser.evaluate(&page, "log.scrollTop = 40");
+    browser.wait_for(&page, "!isFollowing");
+    browser.evaluate(&page, "document.getElementById('latest').click()");
+    browser.wait_for(&page, AT_BOTTOM);
+    browser.wait_for(&page, "document.activeElement === msg");
+    fill(&server, 50);
+    browser.wait_for(&page, &line_count_is(200));
+    browser.wait_for(&page, AT_BOTTOM);
+}
+
+#[test]
+fn what_the_reader_looks_at_stays_put_while_old_lines_are_trimmed() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&["--send-queue", "10000"]);
+    let page = open_full(&mut browser, &server, LINES_MAX);
+
+    // Whoever reads the oldest lines keeps them for a while.
+    browser.evaluate(&page, "log.scrollTop = 0");
+    fill(&server, LINES_MAX);
+    browser.wait_for(&page, &line_count_is(2 * LINES_MAX));
+
+    browser.evaluate(
+        &page,
+        "window.seen = log.children[1900]; seen.scrollIntoView()",
+    );
+    let place = "Math.round(seen.getBoundingClientRect().top)";
+    let before = browser.evaluate(&page, place);
+    fill(&server, LINES_MAX / 2);
+    browser.wait_for(&page, &last_line_is(&format!("line {}", LINES_MAX / 2 - 1)));
+    let trimmed = browser.evaluate(&page, "log.childElementCount");
+    assert!(
+        trimmed.as_u64() <= Some(u64::from(2 * LINES_MAX)),
+        "{trimmed}"
+    );
+    assert_eq!(browser.evaluate(&page, "seen.textContent"), "line 1900");
+    assert_eq!(browser.evaluate(&page, place), before);
+}
+
+#[test]
+fn the_log_follows_through_a_resize() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_full(&mut browser, &server, 100);
+    // Lines may be drawn before the log's observer hears of its new size.
+    browser.evaluate(&page, "window.addEventListener('resize', draw)");
+    for (width, height) in [(390, 844), (390, 400), (844, 390), (320, 200)] {
+        browser.emulate(&page, "light", width, height);
+        browser.wait_for(&page, &format!("innerHeight === {height} && {AT_BOTTOM}"));
+        let height = browser.evaluate(&page, "log.clientHeight");
+        assert!(height.as_u64() >= Some(80), "a log of {height} pixels");
+    }
+    fill(&server, 50);
+    browser.wait_for(&page, &line_count_is(150));
+    browser.wait_for(&page, AT_BOTTOM);
+}
+
+#[test]
+fn long_words_wrap() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open(&mut browser, &server);
+    let word = "long".repeat(100);
+    say(&mut browser, &page, &word);
+    browser.wait_for(&page, &last_line_is(&word));
+    let fits = browser.evaluate(&page, "log.scrollWidth <= log.clientWidth");
+    assert_eq!(fits, true);
+}
+
+#[test]
+fn thousands_of_lines_are_cut_to_the_last_ones() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&["--send-queue", "10000"]);
+    let page = open(&mut browser, &server);
+    fill(&server, 5 * LINES_MAX);
+    browser.wait_for(&page, &last_line_is(&format!("line {}", 5 * LINES_MAX - 1)));
+    let count = browser.evaluate(&page, "document.getElementById('log').childElementCount");
+    assert!(
+        count
+            .as_u64()
+            .is_some_and(|count| count <= LINES_MAX.into()),
+        "{count}"
+    );
+    browser.wait_for(&page, AT_BOTTOM);
+}
+
+#[test]
+fn a_burst_of_frames_is_drawn_at_once() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = browser.open_after(&format!("http://{}/", server.addr), SOCKETS);
+    let burst = "sockets[0].open(); \
+                 for (let i = 0; i < 10_000; i++) sockets[0].onmessage({ data: `line ${i}` }); \
+                 log.childElementCount";
+    assert_eq!(browser.evaluate(&page, burst), 0, "nothing is drawn yet");
+    browser.wait_for(&page, &line_count_is(LINES_MAX));
+    browser.wait_for(&page, &last_line_is("line 9999"));
+}
+
+#[test]
+fn a_lost_connection_is_shown_comes_back_and_costs_no_unsent_line() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let addr = server.addr.to_string();
+    let page = open(&mut browser, &server);
+    server.signal("KILL");
+    drop(server);
+    browser.wait_for(&page, LOST);
+    say(&mut browser, &page, "said while alone");
+    let kept = browser.evaluate(&page, "document.getElementById('msg').value");
+    assert_eq!(kept, "said while alone");
+    assert_eq!(browser.evaluate(&page, "hint.hidden"), false);
+
+    let mut command = fanfare();
+    command.args(["--addr", &addr]);
+    let _server = Server::spawn(command);
+    browser.wait_for(&page, CONNECTED);
+    assert_eq!(browser.evaluate(&page, "hint.hidden"), true);
+    browser.press_enter(&page);
+    browser.wait_for(&page, &last_line_is("said while alone"));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_given_back_with_a_hint() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open(&mut browser, &server);
+    let long = "long ".repeat(200);
+    say(&mut browser, &page, &long);
+    browser.wait_for(
+        &page,
+        "hint.textContent.includes('too long') && !hint.hidden",
+    );
+    let kept = browser.evaluate(&page, "document.getElementById('msg').value");
+    assert_eq!(kept, long);
+    browser.wait_for(&page, CONNECTED);
+}
+
+#[test]
+fn a_dead_connection_gives_back_what_was_not_heard() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = browser.open_after(&format!("http://{}/", server.addr), CLOCK);
+    browser.wait_for(&page, CONNECTED);
+    say(&mut browser, &page, "  heard ");
+    browser.wait_for(&page, &last_line_is("heard"));
+    assert_eq!(browser.evaluate(&page, "timers.size"), 0);
+
+    server.signal("STOP");
+    say(&mut browser, &page, "not");
+    say(&mut browser, &page, "heard");
+    // One clock for the first line, one for the second that began with it.
+    assert_eq!(browser.evaluate(&page, "waits"), json!([10_000, 10_000]));
+    browser.type_text(&page, "half writ");
+    browser.evaluate(&page, "elapse()");
+    let kept = browser.evaluate(&page, "msg.value");
+    assert_eq!(kept, "not heard half writ");
+    browser.wait_for(&page, "!hint.hidden");
+    browser.wait_for(&page, LOST);
+
+    server.signal("CONT");
+    browser.evaluate(&page, "elapse()");
+    browser.wait_for(&page, CONNECTED);
+    browser.wait_for(&page, "log.lastElementChild.className === 'gap'");
+    browser.press_enter(&page);
+    browser.wait_for(&page, &last_line_is("not heard half writ"));
+    browser.wait_for(&page, "timers.size === 0");
+}
+
+#[test]
+fn the_clock_of_the_echo_starts_again_when_something_of_ours_is_heard() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    browser.evaluate(&page, "sockets[0].open()");
+    for text in ["  ", "one", "two", " three"] {
+        say(&mut browser, &page, text);
+    }
+    assert_eq!(browser.evaluate(&page, "waits.length"), 1);
+    browser.evaluate(&page, "sockets[0].onmessage({ data: 'foreign\\none' })");
+    assert_eq!(browser.evaluate(&page, "waits.length"), 2);
+    browser.evaluate(&page, "sockets[0].onmessage({ data: 'two\\nthree' })");
+    assert_eq!(browser.evaluate(&page, "timers.size"), 0);
+}
+
+#[test]
+fn waits_grow_are_jittered_and_start_over_after_a_connection_that_held() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    browser.evaluate(
+        &page,
+        "for (let i = 0; i < 8; i++) { sockets.at(-1).fall(); elapse(); }",
+    );
+    // Twice as long each time, at most 30 s, and anything between half of that and all of it.
+    assert_eq!(
+        browser.evaluate(&page, "waits"),
+        json!([250, 1000, 1000, 4000, 4000, 16_000, 15_000, 30_000])
+    );
+
+    for (held, wait) in [(4_999, 15_000), (5_000, 500)] {
+        let script = format!(
+            "sockets.at(-1).open(); now += {held}; sockets.at(-1).fall(); elapse(); waits.at(-1)"
+        );
+        assert_eq!(browser.evaluate(&page, &script), wait, "held for {held} ms");
+    }
+}
+
+#[test]
+fn a_hidden_page_stops_trying_and_whoever_wants_the_connection_ends_the_wait() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    let events = "window.dispatchEvent(new Event('online')); \
+                  document.dispatchEvent(new Event('visibilitychange')); \
+                  [sockets.length, timers.size]";
+    browser.evaluate(&page, "isHidden = true; sockets[0].fall(); elapse()");
+    assert_eq!(browser.evaluate(&page, events), json!([1, 0]));
+    browser.evaluate(&page, "isHidden = false");
+    assert_eq!(browser.evaluate(&page, events), json!([2, 0]));
+    // The network's return ends a wait rather than adding a second attempt to it.
+    browser.evaluate(&page, "sockets[1].fall()");
+    assert_eq!(browser.evaluate(&page, events), json!([3, 0]));
+    // So does somebody who wants to send.
+    browser.evaluate(&page, "sockets[2].fall()");
+    say(&mut browser, &page, "hello");
+    assert_eq!(
+        browser.evaluate(&page, "[sockets.length, timers.size]"),
+        json!([4, 0])
+    );
+}
+
+#[test]
+fn a_browser_without_websocket_is_told_so() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let url = format!("http://{}/", server.addr);
+    let page = browser.open_after(&url, "delete window.WebSocket");
+    let told = browser.evaluate(&page, "state.textContent");
+    assert_eq!(told, "This browser has no WebSocket, so it cannot chat.");
+    let disabled = "[...form.elements].every((control) => control.disabled)";
+    assert_eq!(browser.evaluate(&page, disabled), true);
+}
+
+#[test]
+fn pictures_are_taken_for_a_person_to_look_at() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (one, two) = (open(&mut browser, &server), open(&mut browser, &server));
+    let talk = [
+        "Is this thing on?",
+        "Loud and clear.",
+        "How many of us are here?",
+        "Ten thousand, and nobody noticed.",
+        "<b>Bold</b> words are just words here.",
+        "Grüße aus Köln",
+        "The server was restarted a minute ago, did you see?",
+        "The page said so, and came back by itself.",
+    ];
+    for (i, text) in talk.iter().enumerate() {
+        say(&mut browser, if i % 2 == 0 { &one } else { &two }, text);
+        browser.wait_for(&one, &last_line_is(text));
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
+    for (name, scheme, width, height) in [
+        ("chat.png", "light", 800, 520),
+        ("chat-dark.png", "dark", 800, 520),
+        ("chat-phone.png", "light", 390, 844),
+    ] {
+        browser.emulate(&one, scheme, width, height);
+        browser.screenshot(&one, &folder.join(name));
+    }
+}
