@@ -11,7 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
@@ -19,6 +18,7 @@ use fanfare::client::Stream;
 use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
 use fanfare::id::ClientId;
+use fanfare::time::{Now, Tick};
 use fanfare::ws::frame::{Opcode, ServerHeader, encode_frame};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
@@ -36,6 +36,12 @@ const TEXT_LEN: usize = 64;
 const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
+
+/// Time stands still.
+const NOW: Now = Now {
+    tick: Tick::START,
+    unix_seconds: 0,
+};
 
 /// A stream that takes everything or nothing, and gives what is put into its inbox.
 #[derive(Debug, Clone, Default)]
@@ -89,17 +95,22 @@ impl Stream for Sink {
 }
 
 /// A listener with prepared connections, and nothing that announces readiness.
-struct Prepared(Vec<Sink>);
+struct Prepared {
+    sinks: Vec<Sink>,
+    /// The ids that were registered, in order.
+    ids: Rc<RefCell<Vec<ClientId>>>,
+}
 
 impl Network for Prepared {
     type Stream = Sink;
 
     fn accept(&mut self) -> io::Result<(Sink, SocketAddr)> {
-        let sink = self.0.pop().ok_or(ErrorKind::WouldBlock)?;
+        let sink = self.sinks.pop().ok_or(ErrorKind::WouldBlock)?;
         Ok((sink, ([127, 0, 0, 1], 1).into()))
     }
 
-    fn register(&mut self, _: &mut Sink, _: ClientId) -> io::Result<()> {
+    fn register(&mut self, _: &mut Sink, id: ClientId) -> io::Result<()> {
+        self.ids.borrow_mut().push(id);
         Ok(())
     }
 }
@@ -111,7 +122,7 @@ struct Room {
     speaker: Sink,
     drain: Rc<Drain>,
     frame: Vec<u8>,
-    now: Instant,
+    ids: Rc<RefCell<Vec<ClientId>>>,
 }
 
 impl Room {
@@ -125,20 +136,23 @@ impl Room {
             .collect();
         // The listener gives the last one first, which gets the first place in the slab.
         let speaker = sinks.last().expect("a room has members").clone();
-        let now = Instant::now();
+        let ids = Rc::default();
         let mut room = Self {
-            engine: Engine::new(Config::default(), member_count, now),
-            network: Prepared(sinks),
+            engine: Engine::new(Config::default(), member_count),
+            network: Prepared {
+                sinks,
+                ids: Rc::clone(&ids),
+            },
             speaker,
             drain,
             frame: speech(),
-            now,
+            ids,
         };
         room.engine.note_acceptable();
         while room.engine.metrics().joined < member_count as u64 {
-            room.engine.turn(&mut room.network, now);
+            room.engine.turn(&mut room.network, NOW);
         }
-        room.engine.turn(&mut room.network, now);
+        room.engine.turn(&mut room.network, NOW);
         room
     }
 
@@ -163,10 +177,10 @@ impl Room {
     fn release(&mut self) {
         let before = self.drain.taken.get();
         self.drain.is_shut.set(false);
-        for member in 0..self.engine.client_count() {
-            self.engine.note_ready(ClientId(member), false, true, false);
+        for &id in self.ids.borrow().iter() {
+            self.engine.note_ready(id, false, true, false);
         }
-        self.engine.turn(&mut self.network, self.now);
+        self.engine.turn(&mut self.network, NOW);
         self.assert_taken(before, HELD_TURNS * (TEXT_LEN + 1) - 1);
     }
 
@@ -175,8 +189,9 @@ impl Room {
             .inbox
             .borrow_mut()
             .extend_from_slice(&self.frame);
-        self.engine.note_ready(ClientId(0), true, false, false);
-        self.engine.turn(&mut self.network, self.now);
+        let speaker = self.ids.borrow()[0];
+        self.engine.note_ready(speaker, true, false, false);
+        self.engine.turn(&mut self.network, NOW);
     }
 
     /// Everybody took one frame with so much text.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
-use fanfare::config::{Config, LogFormat};
+use fanfare::config::{LogFormat, LogSettings};
 use socket2::SockRef;
 use tracing_subscriber::EnvFilter;
 
@@ -13,14 +13,14 @@ use tracing_subscriber::EnvFilter;
 ///
 /// # Errors
 /// The filter makes no sense.
-pub(crate) fn start(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) fn start(settings: &LogSettings) -> Result<(), Box<dyn Error + Send + Sync>> {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.log)?)
+        .with_env_filter(EnvFilter::try_new(&settings.filter)?)
         .with_writer(Mutex::new(Patient::open()))
         .with_ansi(io::stderr().is_terminal())
         // A log that cannot be written must not stop the server, nor be complained about to itself.
         .log_internal_errors(false);
-    match config.log_format {
+    match settings.format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
     }

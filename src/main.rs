@@ -27,8 +27,11 @@ fn main() -> ExitCode {
     if let Err(error) = config.check() {
         return fail(&error, EXIT_USAGE);
     }
-    if let Err(error) = log::start(&config) {
-        return fail(&format!("--log {:?}: {error}", config.log), EXIT_USAGE);
+    if let Err(error) = log::start(&config.log) {
+        return fail(
+            &format!("--log {:?}: {error}", config.log.filter),
+            EXIT_USAGE,
+        );
     }
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
 fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let client_limit = config.client_limit(usize::try_from(descriptors)?)?;
-    let addr = config.addr.clone();
+    let addr = config.network.addr.clone();
     let server = Server::bind(config, client_limit).map_err(|error| explain_bind(&addr, &error))?;
     announce(server.local_addr()?);
     info!(client_limit, "ready");

@@ -15,11 +15,10 @@ use world::World;
 
 fuzz_target!(|input: (bool, Vec<Step>)| {
     let (short_means_blocked, steps) = input;
-    let mut world = World::new(Config {
-        echo: true,
-        send_queue: 8,
-        ..Config::default()
-    });
+    let mut config = Config::default();
+    config.chat.echo = true;
+    config.chat.send_queue = 8;
+    let mut world = World::new(config);
     world.network.short_means_blocked = short_means_blocked;
     let witness = world.join();
     let peer = world.connect();

@@ -22,10 +22,9 @@ enum Step {
 }
 
 fuzz_target!(|steps: Vec<Step>| {
-    let mut world = World::new(Config {
-        send_queue: SEND_QUEUE,
-        ..Config::default()
-    });
+    let mut config = Config::default();
+    config.chat.send_queue = SEND_QUEUE;
+    let mut world = World::new(config);
     let mut clients: Vec<Model> = Vec::new();
     for step in steps.into_iter().take(200) {
         let count = clients.len().max(1);

@@ -1,36 +1,27 @@
-//! A connected peer: its stream, its protocol, what it is owed, and when it is due.
+//! A connected peer: its stream, how far its connection has come, what it is owed, and when it is due.
 
 pub mod outbox;
+pub mod peer;
 pub mod rate;
+pub mod socket;
 pub mod timers;
 
-use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::rc::Rc;
 
-use crate::client::outbox::Outbox;
-use crate::client::rate::{MessageRate, Verdict};
-use crate::client::timers::Timers;
-use crate::config::{Config, HTTP_READ_LEN, OWN_BYTES_MAX, READ_LEN, WRITES_PER_TURN};
-use crate::http::status::Refusal;
-use crate::observe::metrics::End;
-use crate::room::batch::Batch;
-use crate::session::Connection;
-use crate::time::deadlines::Tick;
+use crate::config::{
+    CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts, WRITES_PER_TURN,
+};
+use crate::observe::CloseReason;
+use crate::room::{Cursor, Hub, Membership};
+use crate::session::Session;
+use crate::time::Tick;
 
-/// What a client needs of its socket, which never blocks.
-pub trait Stream: io::Read + io::Write {
-    /// Whether a read that fills less than it was offered proves that the socket is empty, and a write
-    /// of which less is taken that it is full, so that any change will be announced. Where it does, one
-    /// system call in two is saved.
-    fn short_means_blocked(&self) -> bool;
-
-    /// Ends our side of the stream; the peer's bytes can still be read.
-    ///
-    /// # Errors
-    /// As the socket says.
-    fn shutdown_write(&mut self) -> io::Result<()>;
-}
+use outbox::Outbox;
+use peer::PeerAddr;
+use rate::{MessageRate, Verdict};
+use socket::Input;
+pub use socket::{Fill, Stream};
+use timers::{Due, Timers};
 
 /// A ping without payload, encoded.
 const PING: &[u8] = &[0x89, 0x00];
@@ -39,332 +30,458 @@ const PING: &[u8] = &[0x89, 0x00];
 #[derive(Debug)]
 pub struct Client<S> {
     stream: S,
-    /// The peer's protocol.
-    pub connection: Connection,
-    /// What the peer is owed.
-    pub outbox: Outbox,
-    /// Where the peer is.
-    pub peer: SocketAddr,
-    /// Why this client ends; set once, when the end begins.
-    end: Option<End>,
-    /// Edge-triggered readiness is a fact to remember until the kernel says otherwise.
-    readable: bool,
-    writable: bool,
-    /// The kernel announced the end of the stream; it is reached when a read returns nothing.
-    is_hung_up: bool,
-    /// The end of the stream was reached.
-    is_at_end: bool,
-    is_write_shut: bool,
-    /// On the loop's lists, so as not to be put there twice.
-    pub(crate) is_listed_readable: bool,
-    pub(crate) is_listed_flushing: bool,
-    pub(crate) is_leaving: bool,
-    /// What the engine's books say this client's own bytes are.
-    pub(crate) counted_own_len: usize,
-    /// Bytes that were read and are to be heard in the next turn.
-    #[expect(
-        clippy::box_collection,
-        reason = "one pointer, for every idle client has it"
-    )]
-    put_off: Option<Box<Vec<u8>>>,
+    phase: Phase,
+    outbox: Outbox,
+    timers: Timers,
     rate: MessageRate,
-    /// When this client is due.
-    pub timers: Timers,
+    /// Where the peer is.
+    pub peer: PeerAddr,
+    input: Input,
+    /// Whether the socket may take something, as far as is known.
+    is_writable: bool,
 }
 
-/// What a read brought.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// So many bytes.
-    Bytes(usize),
-    /// Nothing for now.
-    Nothing,
-    /// The end of the stream.
-    EndOfStream,
-    /// The socket failed.
-    Broken(ErrorKind),
+/// How far a connection has come. There is no way back, and the first reason stands.
+#[derive(Debug)]
+pub enum Phase {
+    /// The peer is served.
+    Open(Session),
+    /// The peer gets what it is still owed. Nothing is read; whenever it takes something, `due` is renewed.
+    Flushing {
+        /// Why the connection ends.
+        reason: CloseReason,
+        /// When the peer must have taken something.
+        due: Tick,
+    },
+    /// Our side of the stream is ended, and the peer's end is awaited. What it still sends is discarded.
+    Lingering {
+        /// Why the connection ends.
+        reason: CloseReason,
+        /// When the peer must have ended its side.
+        due: Tick,
+    },
+    /// The socket is closed when the turn is over.
+    Closed {
+        /// Why the connection ended.
+        reason: CloseReason,
+    },
 }
 
 impl<S: Stream> Client<S> {
-    /// A client that was just accepted; its first request is due within the request timeout.
-    pub fn new(stream: S, peer: SocketAddr, now: Tick, config: &Config) -> Self {
-        Self {
-            stream,
-            connection: Connection::default(),
-            outbox: Outbox::default(),
-            peer,
-            end: None,
-            readable: true,
-            writable: true,
-            is_hung_up: false,
-            is_at_end: false,
-            is_write_shut: false,
-            is_listed_readable: false,
-            is_listed_flushing: false,
-            is_leaving: false,
-            counted_own_len: 0,
-            put_off: None,
-            rate: MessageRate::new(config.message_rate, now),
-            timers: Timers::new(now, config),
-        }
-    }
-
-    /// Remembers what the kernel announced.
-    pub fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
-        self.readable |= readable || hung_up;
-        self.writable |= writable || hung_up;
-        self.is_hung_up |= hung_up;
-    }
-
-    /// Whether a read may bring something, and this client may be read from: a peer that does not take
-    /// its own answers or echoes has to wait.
-    #[inline]
-    pub fn wants_read(&self) -> bool {
-        self.put_off.is_some()
-            || self.readable
-                && (self.connection.is_chat() || self.outbox.own_len() <= OWN_BYTES_MAX)
-    }
-
-    /// Whether something is owed, or the stream is to be shut, and the socket may take it.
-    #[inline]
-    pub fn wants_flush(&self) -> bool {
-        if self.outbox.is_empty() {
-            self.connection.is_ending() && !self.is_write_shut
-        } else {
-            self.writable
-        }
-    }
-
-    /// Puts off bytes that were read to the next turn: [`Client::fill`] brings them again.
-    pub fn put_off(&mut self, input: &[u8]) {
-        if !input.is_empty() {
-            self.put_off = Some(Box::new(input.to_vec()));
-        }
-    }
-
-    /// Reads once into `buffer`, whose length is [`READ_LEN`].
+    /// Reads once into `buffer`.
     #[inline]
     pub fn fill(&mut self, buffer: &mut [u8]) -> Fill {
-        debug_assert_eq!(buffer.len(), READ_LEN);
-        if let Some(bytes) = self.put_off.take() {
-            // They came out of this buffer, so they fit in it.
-            buffer.split_at_mut(bytes.len()).0.copy_from_slice(&bytes);
-            return Fill::Bytes(bytes.len());
-        }
-        let buffer = if self.connection.is_http() {
-            buffer.split_at_mut(HTTP_READ_LEN).0
-        } else {
-            buffer
+        let buffer = match &self.phase {
+            // It bounds the answers to pipelined requests.
+            Phase::Open(session) if session.is_http() => buffer.split_at_mut(HTTP_READ_LEN).0,
+            _ => buffer,
         };
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => {
-                    self.readable = false;
-                    self.is_at_end = true;
-                    return Fill::EndOfStream;
-                }
-                Ok(len) => {
-                    // After a hang-up no further edge comes: the end has to be read.
-                    let is_empty = len < buffer.len() && self.stream.short_means_blocked();
-                    self.readable = !is_empty || self.is_hung_up;
-                    return Fill::Bytes(len);
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock => {
-                        self.readable = false;
-                        return Fill::Nothing;
-                    }
-                    kind => return Fill::Broken(kind),
-                },
-            }
-        }
+        self.input.fill(&mut self.stream, buffer)
     }
 
-    /// Offers a batch: to the socket, or behind what is owed.
+    /// Offers the room's newest batches, `news`, to a member: to the socket, or behind what is owed.
     ///
     /// # Errors
-    /// The client has to leave: its queue is full and its socket takes nothing, or the queue is full
-    /// twice over and the socket takes too little, or the socket failed.
+    /// The client has to go: its queue is full and its socket takes nothing, or the queue is full twice over
+    /// and the socket takes too little, or the socket failed.
     #[inline]
     pub fn offer(
         &mut self,
-        batch: &Rc<Batch>,
+        membership: Membership,
+        hub: &mut Hub,
         gather: &mut Vec<u8>,
         now: Tick,
         config: &Config,
-    ) -> Result<(), End> {
-        if !self.outbox.is_empty() {
-            let is_beyond = |outbox: &Outbox, bound: usize| {
-                outbox.waiting_messages() + batch.message_count() > bound
-            };
-            if is_beyond(&self.outbox, config.send_queue) {
-                // Offer before judging: the socket may have room that was not announced yet.
-                self.writable = true;
-                let takes_some = self.flush(gather, now, config)?;
-                let bound = config.send_queue * if takes_some { 2 } else { 1 };
-                if is_beyond(&self.outbox, bound) {
-                    return Err(End::Stuck);
-                }
-            }
+    ) -> Result<(), CloseReason> {
+        let Some((log, _)) = hub.log_mut(membership.room) else {
+            return Ok(());
+        };
+        for number in log.news() {
             if !self.outbox.is_empty() {
-                self.outbox.push_batch(Rc::clone(batch));
-                return Ok(());
+                if self.outbox.cursor().is_none() {
+                    let cursor = Cursor::new(membership.room, number, 0, log);
+                    self.outbox.begin_behind(cursor);
+                }
+                return self.check_queue(hub, gather, now, config);
             }
-        }
-        let frame = batch.frame();
-        let written = self.write(frame)?;
-        if written < frame.len() {
-            self.outbox.push_rest(Rc::clone(batch), written);
-            self.timers.watch_write(now, config);
+            let Some(batch) = log.batch(number) else {
+                return Ok(());
+            };
+            let frame = batch.frame();
+            let len = frame.len();
+            let written = socket::write(&mut self.stream, frame, &mut self.is_writable)?;
+            self.timers.note_written(written, now, &config.timeouts);
+            if written < len {
+                let cursor = Cursor::new(membership.room, number, written, log);
+                self.outbox.begin_behind(cursor);
+                self.timers.note_owed(now, &config.timeouts);
+            }
         }
         Ok(())
     }
 
-    /// Writes what is owed until the socket takes no more, or this client's turn is over. Tells whether
-    /// the socket took something.
+    /// Judges a member that is behind by its send queue. Its socket is offered what is owed before.
+    fn check_queue(
+        &mut self,
+        hub: &mut Hub,
+        gather: &mut Vec<u8>,
+        now: Tick,
+        config: &Config,
+    ) -> Result<(), CloseReason> {
+        let bound = config.chat.send_queue as u64;
+        if self.waiting_messages(hub) <= bound {
+            return Ok(());
+        }
+        // The socket may have room that was not announced yet.
+        self.is_writable = true;
+        let takes_some = self.flush(hub, gather, now, &config.timeouts)?;
+        let bound = bound * if takes_some { 2 } else { 1 };
+        if self.waiting_messages(hub) > bound {
+            return Err(CloseReason::Stuck);
+        }
+        Ok(())
+    }
+
+    fn waiting_messages(&self, hub: &Hub) -> u64 {
+        let waiting = self.outbox.cursor().and_then(|cursor| {
+            let log = hub.log(cursor.room())?;
+            Some(cursor.waiting_messages(log))
+        });
+        waiting.unwrap_or(0)
+    }
+
+    /// Writes what is owed until the socket takes no more, or this client's turn is over. Tells whether the
+    /// socket took something.
     ///
     /// # Errors
     /// The socket failed.
-    pub fn flush(&mut self, gather: &mut Vec<u8>, now: Tick, config: &Config) -> Result<bool, End> {
-        let mut takes_some = false;
+    pub fn flush(
+        &mut self,
+        hub: &mut Hub,
+        gather: &mut Vec<u8>,
+        now: Tick,
+        timeouts: &Timeouts,
+    ) -> Result<bool, CloseReason> {
+        let was_paused = self.is_paused();
+        let mut taken_len = 0;
         for _ in 0..WRITES_PER_TURN {
-            if self.outbox.is_empty() || !self.writable {
+            if self.outbox.is_empty() || !self.is_writable {
                 break;
             }
-            let bytes = self.outbox.next_bytes(gather);
-            let written = write(&mut self.stream, bytes, &mut self.writable)?;
-            takes_some |= written > 0;
-            self.outbox.advance(written);
+            let bytes = self.outbox.next_bytes(hub, gather);
+            if bytes.is_empty() {
+                self.outbox.settle(hub);
+                break;
+            }
+            let written = socket::write(&mut self.stream, bytes, &mut self.is_writable)?;
+            taken_len += written;
+            self.outbox.advance(written, hub);
         }
-        if takes_some {
-            self.timers.note_taken(now, config);
+        if taken_len > 0 {
+            self.note_taken(taken_len, now, timeouts);
         }
         if self.outbox.is_empty() {
             self.timers.stop_write();
-        } else if takes_some {
-            self.timers.renew_write(now, config);
         } else {
-            self.timers.watch_write(now, config);
+            self.timers.note_owed(now, timeouts);
         }
-        Ok(takes_some)
+        self.resume_input(was_paused, now, timeouts);
+        Ok(taken_len > 0)
     }
 
-    /// Offers what is owed once more to a socket that took nothing for the write wait: the kernel
-    /// announces room only when there is much of it.
+    /// The socket took some of what is owed: that is progress, and a sign of life.
+    fn note_taken(&mut self, len: usize, now: Tick, timeouts: &Timeouts) {
+        self.timers.note_written(len, now, timeouts);
+        if self.outbox.is_empty() {
+            return;
+        }
+        self.timers.renew_write(now, timeouts);
+        if let Phase::Flushing { due, .. } = &mut self.phase {
+            *due = now.after(timeouts.write_wait);
+        }
+    }
+
+    /// Starts the clocks again that stood still while the peer had not taken its answers.
+    fn resume_input(&mut self, was_paused: bool, now: Tick, timeouts: &Timeouts) {
+        let Phase::Open(session) = &self.phase else {
+            return;
+        };
+        if session.is_http() {
+            if self.outbox.is_empty() {
+                let progress = session.progress();
+                self.timers.await_request(progress, now, timeouts);
+            }
+        } else if was_paused && !self.is_paused() {
+            self.timers.resume_message(now, timeouts);
+        }
+    }
+
+    /// Offers what is owed once more to a socket that took nothing for the write wait: the kernel announces
+    /// room only when there is much of it.
     ///
     /// # Errors
     /// It still takes nothing, or it failed.
     pub fn flush_late(
         &mut self,
+        hub: &mut Hub,
         gather: &mut Vec<u8>,
         now: Tick,
-        config: &Config,
-    ) -> Result<(), End> {
-        self.writable = true;
-        if self.flush(gather, now, config)? {
+        timeouts: &Timeouts,
+    ) -> Result<(), CloseReason> {
+        self.is_writable = true;
+        if self.flush(hub, gather, now, timeouts)? {
             Ok(())
         } else {
-            Err(End::WriteTimeout)
+            Err(CloseReason::WriteTimeout)
         }
-    }
-
-    /// Ends our side of the stream once all is written; the peer has a while to end its own.
-    pub fn shut_write(&mut self, now: Tick) {
-        if !self.is_write_shut {
-            self.is_write_shut = true;
-            self.timers.begin_close_wait(now);
-            // If the socket has failed already, reading it will tell.
-            let _ = self.stream.shutdown_write();
-        }
-    }
-
-    /// Whether nothing more can be said or heard.
-    pub fn is_over(&self) -> bool {
-        self.is_at_end && self.outbox.is_empty()
     }
 
     /// Sends a ping, and says when the next is due.
     ///
     /// # Errors
     /// The socket failed.
-    pub fn ping(&mut self, now: Tick, config: &Config) -> Result<(), End> {
-        self.timers.renew_ping(now, config);
+    pub fn ping(&mut self, now: Tick, timeouts: &Timeouts) -> Result<(), CloseReason> {
+        self.timers.renew_ping(now, timeouts);
         if !self.outbox.is_empty() {
             self.outbox.push_ping();
             return Ok(());
         }
-        let written = self.write(PING)?;
+        let written = socket::write(&mut self.stream, PING, &mut self.is_writable)?;
         if written < PING.len() {
             self.outbox.push_control_rest(PING, written);
-            self.timers.renew_write(now, config);
+            self.timers.note_owed(now, timeouts);
         }
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, End> {
-        write(&mut self.stream, bytes, &mut self.writable)
+    /// Ends our side of the stream, once all that was owed is written.
+    pub fn begin_linger(&mut self, now: Tick) {
+        if let Phase::Flushing { reason, .. } = self.phase {
+            let due = now.after(CLOSE_WAIT);
+            self.phase = Phase::Lingering { reason, due };
+            // If the socket has failed already, reading it will tell.
+            let _ = self.stream.shutdown_write();
+        }
     }
 }
 
 impl<S> Client<S> {
+    /// A client that was just accepted; its first request is due within the request timeout.
+    pub fn new(stream: S, peer: SocketAddr, now: Tick, config: &Config) -> Self {
+        Self {
+            stream,
+            phase: Phase::Open(Session::default()),
+            outbox: Outbox::default(),
+            timers: Timers::new(now, &config.timeouts),
+            rate: MessageRate::new(config.chat.message_rate, now),
+            peer: peer.into(),
+            input: Input::Ready,
+            is_writable: true,
+        }
+    }
+
+    /// The peer's protocol, while the peer is served, and where its replies go.
+    #[inline]
+    pub fn session(&mut self) -> Option<(&mut Session, &mut Outbox)> {
+        match &mut self.phase {
+            Phase::Open(session) => Some((session, &mut self.outbox)),
+            _ => None,
+        }
+    }
+
+    /// The client's seat in its room, if it has one.
+    #[inline]
+    pub fn membership(&self) -> Option<Membership> {
+        match &self.phase {
+            Phase::Open(session) => session.membership(),
+            _ => None,
+        }
+    }
+
+    /// The member got another seat.
+    pub fn move_to_seat_of(&mut self, left: Membership) {
+        if let Phase::Open(session) = &mut self.phase {
+            session.move_to_seat_of(left);
+        }
+    }
+
+    /// How far the connection has come.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Whether the peer is served: it is not being closed.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
+    /// Whether the socket is to be closed at the end of the turn.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed { .. })
+    }
+
+    /// What the peer is owed.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What the peer is owed, to be changed.
+    pub fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// When this client is due.
+    pub fn timers_mut(&mut self) -> &mut Timers {
+        &mut self.timers
+    }
+
+    /// Remembers what the kernel announced.
+    #[inline]
+    pub fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
+        self.input.note_ready(readable, hung_up);
+        self.is_writable |= writable || hung_up;
+    }
+
+    /// Whether nothing is read from the peer because it does not take its own answers or echoes.
+    #[inline]
+    fn is_paused(&self) -> bool {
+        match &self.phase {
+            Phase::Open(session) => {
+                !session.is_chat() && self.outbox.private_len() > PRIVATE_LEN_MAX
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a read may bring something, and this client may be read from.
+    #[inline]
+    pub fn wants_read(&self) -> bool {
+        self.input.may_bring_something()
+            && match &self.phase {
+                Phase::Open(_) => !self.is_paused(),
+                Phase::Lingering { .. } => true,
+                Phase::Flushing { .. } | Phase::Closed { .. } => false,
+            }
+    }
+
+    /// Whether something is owed, or the stream is to be shut, and the socket may take it.
+    #[inline]
+    pub fn wants_flush(&self) -> bool {
+        if self.outbox.is_empty() {
+            matches!(self.phase, Phase::Flushing { .. })
+        } else {
+            self.is_writable
+        }
+    }
+
+    /// Whether the peer takes what was owed and nothing more is to come, so that the socket may be closed
+    /// at once: the peer has ended its side, or the close handshake is complete and the socket is known to be
+    /// empty (closing a socket with unread bytes resets the connection).
+    pub fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Flushing { reason, .. } => {
+                self.input == Input::Ended
+                    || (reason == CloseReason::PeerClosed && self.input == Input::Drained)
+            }
+            _ => self.input == Input::Ended,
+        }
+    }
+
     /// Counts messages that this client sent.
     #[inline]
     pub fn spend(&mut self, count: u32, now: Tick, config: &Config) -> Verdict {
-        self.rate.spend(count, config.message_rate, now)
+        self.rate.spend(count, config.chat.message_rate, now)
     }
 
-    /// Whether this client got a seat, rather than a refusal for want of one.
-    pub fn was_let_in(&self) -> bool {
-        !matches!(
-            self.end,
-            Some(End::Refused(
-                Refusal::TooManyClients | Refusal::TooManyFromAddress
-            ))
-        )
-    }
-
-    /// Starts, keeps or stops the clock of an unfinished message.
+    /// Starts, keeps or stops the clock of what the peer has begun to send.
     #[inline]
-    pub fn watch_message(&mut self, now: Tick, config: &Config) {
-        if self.connection.is_websocket() {
-            let progress = self.connection.note_progress();
-            self.timers.watch_message(progress, now, config);
+    pub fn note_progress(&mut self, now: Tick, timeouts: &Timeouts) {
+        let Phase::Open(session) = &mut self.phase else {
+            return;
+        };
+        let progress = session.note_progress();
+        if !session.is_http() {
+            self.timers.note_message(progress, now, timeouts);
+        } else if self.outbox.is_empty() {
+            self.timers.note_request(progress, now, timeouts);
+        } else {
+            self.timers.pause_input();
         }
     }
 
-    /// The connection ends for this reason, unless it ends for another one already.
-    pub fn begin_end(&mut self, end: End, now: Tick, config: &Config) {
-        if self.end.is_none() {
-            self.end = Some(end);
-            self.timers.begin_end(now, config);
+    /// Nothing more is read; what is owed and the last bytes are given to the peer. `due` is renewed by
+    /// progress. Only a client that is still open begins to close.
+    pub fn begin_close(
+        &mut self,
+        reason: CloseReason,
+        last_bytes: Vec<u8>,
+        now: Tick,
+        timeouts: &Timeouts,
+    ) {
+        if self.is_open() {
+            self.outbox.push_last(last_bytes);
+            // A socket that takes nothing already does not get more time.
+            self.timers.note_owed(now, timeouts);
+            let due = self.timers.write_due();
+            self.phase = Phase::Flushing { reason, due };
         }
     }
 
-    /// Why this client ends, or that its peer is gone if nothing else was known.
-    pub fn end(&self) -> End {
-        self.end.unwrap_or(End::PeerGone)
+    /// The socket is to be closed. An earlier reason stands.
+    pub fn close(&mut self, reason: CloseReason) {
+        let reason = self.close_reason().unwrap_or(reason);
+        self.phase = Phase::Closed { reason };
     }
-}
 
-/// Writes once, and notes whether the socket may take more; 0 if it takes nothing now.
-#[inline]
-fn write(stream: &mut impl Stream, bytes: &[u8], writable: &mut bool) -> Result<usize, End> {
-    loop {
-        match stream.write(bytes) {
-            Ok(0) => return Err(End::Broken(ErrorKind::WriteZero)),
-            Ok(written) => {
-                *writable = written == bytes.len() || !stream.short_means_blocked();
-                return Ok(written);
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted => {}
-                ErrorKind::WouldBlock => {
-                    *writable = false;
-                    return Ok(0);
-                }
-                kind => return Err(End::Broken(kind)),
-            },
+    /// Why the connection ends, if it does.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        match self.phase {
+            Phase::Open(_) => None,
+            Phase::Flushing { reason, .. }
+            | Phase::Lingering { reason, .. }
+            | Phase::Closed { reason } => Some(reason),
         }
+    }
+
+    /// The earliest tick at which something may be due.
+    #[inline]
+    pub fn next_due(&self) -> Tick {
+        match self.phase {
+            Phase::Open(_) => self.timers.next(),
+            Phase::Flushing { due, .. } | Phase::Lingering { due, .. } => due,
+            Phase::Closed { .. } => Tick::NEVER,
+        }
+    }
+
+    /// What is due by `now`.
+    pub fn due(&self, now: Tick) -> Due {
+        match self.phase {
+            Phase::Open(_) => self.timers.due(now),
+            Phase::Flushing { due, .. } if due <= now => Due::Write,
+            Phase::Lingering { due, .. } if due <= now => Due::Close,
+            _ => Due::Nothing,
+        }
+    }
+
+    /// Whether bytes that the peer has sent may not have been read, because it does not take what it is owed.
+    pub fn is_unread_on_purpose(&self) -> bool {
+        self.is_paused()
+    }
+
+    /// Whether what is due is late for so long that it does not matter what lies unread.
+    pub fn is_long_due(&self, due: Due, now: Tick, timeouts: &Timeouts) -> bool {
+        self.timers.is_long_due(due, now, timeouts)
+    }
+
+    /// Whether nothing is left unread, as far as the kernel has told.
+    pub fn is_drained(&self) -> bool {
+        !self.input.may_bring_something()
+    }
+
+    /// Has the socket read once more, whatever was announced.
+    pub fn expect_input(&mut self) {
+        self.input.expect();
     }
 }

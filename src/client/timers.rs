@@ -1,100 +1,150 @@
 //! When one client is due, per kind of timeout.
 
-use crate::config::{CLOSE_WAIT, Config};
-use crate::time::deadlines::Tick;
-use crate::ws::message::Progress;
+use crate::config::Timeouts;
+use crate::session::Progress;
+use crate::time::Tick;
+
+/// A reader this slow, in bytes a second, is still waited for: what was written before a ping is given so
+/// much time to be read before the pong.
+pub const SLOWEST_READER: u32 = 16 * 1024;
+/// The most that lies between a socket and its reader: what Linux' send buffers grow to.
+const UNCONFIRMED_MAX: u32 = 4 * 1024 * 1024;
 
 /// What is due for a client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     /// Nothing yet.
     Nothing,
     /// The socket took nothing for too long.
     Write,
-    /// The request, message or close handshake took too long.
-    Stage,
+    /// A request or a message was not finished in time, or no further request came.
+    Input,
     /// No pong came.
     Pong,
     /// It is time for a ping.
     Ping,
+    /// The connection's end was not reached in time.
+    Close,
 }
 
 /// The deadlines of one client.
 #[derive(Debug)]
 pub struct Timers {
-    /// When the request, the message or the close handshake must be over.
-    stage: Tick,
+    /// When the request or the message must be whole.
+    input: Tick,
     pong: Tick,
     ping: Tick,
     write: Tick,
-    /// The earliest tick under which the loop's deadlines list this client.
-    listed_at: Tick,
+    /// The bytes that were written since the last pong. They may lie before the next ping.
+    unconfirmed_len: u32,
 }
 
 impl Timers {
     /// Those of a client that was just accepted: its first request.
-    pub fn new(now: Tick, config: &Config) -> Self {
+    pub fn new(now: Tick, timeouts: &Timeouts) -> Self {
         Self {
-            stage: now.after(config.request_timeout),
+            input: now.after(timeouts.request_timeout),
             pong: Tick::NEVER,
             ping: Tick::NEVER,
             write: Tick::NEVER,
-            listed_at: Tick::NEVER,
+            unconfirmed_len: 0,
         }
     }
 
-    /// A request was answered; the next one has its time.
-    pub fn renew_request(&mut self, now: Tick, config: &Config) {
-        self.stage = now.after(config.request_timeout);
+    /// All answers are written: the next request has its time, or the rest of one that was begun.
+    pub fn await_request(&mut self, progress: Progress, now: Tick, timeouts: &Timeouts) {
+        self.input = now.after(match progress {
+            Progress::Between => timeouts.keep_alive,
+            Progress::Begun | Progress::Unfinished => timeouts.request_timeout,
+        });
     }
 
-    /// The client has become a WebSocket. Its first ping comes somewhere in the second half of the
-    /// period, by `spread`, so that clients which came together are not pinged together.
-    pub fn open(&mut self, spread: u32, now: Tick, config: &Config) {
-        let half = config.ping_period() / 2;
-        self.ping = now.after(half + half / 64 * (spread % 64));
-        self.pong = now.after(config.pong_wait);
-        self.stage = Tick::NEVER;
-    }
-
-    /// A ping was sent; the next one has its time.
-    pub fn renew_ping(&mut self, now: Tick, config: &Config) {
-        self.ping = now.after(config.ping_period());
-    }
-
-    /// The socket took something. Where it had been full, the peer is alive; and a ping cannot pass the
-    /// frame that it is taking, so that it cannot be asked for a pong.
-    pub fn note_taken(&mut self, now: Tick, config: &Config) {
-        if self.write != Tick::NEVER && self.pong != Tick::NEVER {
-            self.renew_pong(now, config);
+    /// Something of a request came while no answer waits.
+    pub fn note_request(&mut self, progress: Progress, now: Tick, timeouts: &Timeouts) {
+        if progress == Progress::Begun {
+            self.input = self.input.min(now.after(timeouts.request_timeout));
         }
-    }
-
-    /// The peer is alive.
-    pub fn renew_pong(&mut self, now: Tick, config: &Config) {
-        self.pong = now.after(config.pong_wait);
     }
 
     /// Starts, keeps or stops the clock of an unfinished message.
     #[inline]
-    pub fn watch_message(&mut self, progress: Progress, now: Tick, config: &Config) {
+    pub fn note_message(&mut self, progress: Progress, now: Tick, timeouts: &Timeouts) {
         match progress {
-            Progress::Between => self.stage = Tick::NEVER,
-            Progress::Begun => self.stage = now.after(config.pong_wait),
+            Progress::Between => self.input = Tick::NEVER,
+            Progress::Begun => self.input = now.after(timeouts.pong_wait),
             Progress::Unfinished => {}
         }
     }
 
+    /// The peer was not read from for a while, and is again: a message that was begun has its time anew.
+    pub fn resume_message(&mut self, now: Tick, timeouts: &Timeouts) {
+        if self.input != Tick::NEVER {
+            self.input = now.after(timeouts.pong_wait);
+        }
+    }
+
+    /// The peer is not waited for to finish anything: it has not yet taken our answers.
+    pub fn pause_input(&mut self) {
+        self.input = Tick::NEVER;
+    }
+
+    /// The client has become a WebSocket. Its first ping comes somewhere in the second half of the period,
+    /// by `jitter`, so that clients which came together are not pinged together.
+    pub fn open(&mut self, jitter: u32, now: Tick, timeouts: &Timeouts) {
+        let half = timeouts.ping_period() / 2;
+        self.ping = now.after(half + half / 64 * (jitter % 64));
+        self.pong = now.after(timeouts.pong_wait);
+        self.input = Tick::NEVER;
+    }
+
+    /// A ping was sent; the next one has its time.
+    pub fn renew_ping(&mut self, now: Tick, timeouts: &Timeouts) {
+        self.ping = now.after(timeouts.ping_period());
+    }
+
+    /// The peer has answered a ping: it has read what was written before.
+    pub fn note_pong(&mut self, now: Tick, timeouts: &Timeouts) {
+        self.unconfirmed_len = 0;
+        self.pong = now.after(timeouts.pong_wait);
+    }
+
+    /// The socket took bytes. Where it had been full, that is a sign of life.
+    #[inline]
+    pub fn note_written(&mut self, len: usize, now: Tick, timeouts: &Timeouts) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.unconfirmed_len = self
+            .unconfirmed_len
+            .saturating_add(len)
+            .min(UNCONFIRMED_MAX);
+        if self.write != Tick::NEVER && self.pong != Tick::NEVER {
+            self.pong = now.after(timeouts.pong_wait);
+        }
+    }
+
+    /// When the pong is due: a slow reader comes to the ping later than to what was written before it.
+    fn pong_due(&self) -> Tick {
+        if self.pong == Tick::NEVER || self.unconfirmed_len < SLOWEST_READER {
+            return self.pong;
+        }
+        self.pong
+            .plus_seconds(self.unconfirmed_len / SLOWEST_READER)
+    }
+
     /// The socket took something of what is owed, or something has come to be owed.
-    pub fn renew_write(&mut self, now: Tick, config: &Config) {
-        self.write = now.after(config.write_wait);
+    pub fn renew_write(&mut self, now: Tick, timeouts: &Timeouts) {
+        self.write = now.after(timeouts.write_wait);
     }
 
     /// Something is owed, which the socket did not take now.
-    pub fn watch_write(&mut self, now: Tick, config: &Config) {
+    pub fn note_owed(&mut self, now: Tick, timeouts: &Timeouts) {
         if self.write == Tick::NEVER {
-            self.renew_write(now, config);
+            self.renew_write(now, timeouts);
         }
+    }
+
+    /// When the socket must have taken something.
+    pub fn write_due(&self) -> Tick {
+        self.write
     }
 
     /// Nothing is owed.
@@ -102,51 +152,38 @@ impl Timers {
         self.write = Tick::NEVER;
     }
 
-    /// The end has begun: the last bytes, then the close handshake, and no word about liveness.
-    pub fn begin_end(&mut self, now: Tick, config: &Config) {
-        self.pong = Tick::NEVER;
-        self.ping = Tick::NEVER;
-        self.stage = now.after(config.write_wait.saturating_add(CLOSE_WAIT));
-    }
-
-    /// The last bytes are written; the peer has a while to end its side.
-    pub fn begin_close_wait(&mut self, now: Tick) {
-        self.stage = now.after(CLOSE_WAIT);
-    }
-
-    /// Under which tick the loop's deadlines have to list this client now, if they do not list it under
-    /// an earlier one already.
+    /// The earliest tick at which something may be due.
     #[inline]
-    pub fn list(&mut self) -> Option<Tick> {
-        let next = self.stage.min(self.pong).min(self.ping).min(self.write);
-        (next < self.listed_at).then(|| {
-            self.listed_at = next;
-            next
-        })
-    }
-
-    /// The deadlines have come to this client at `now`: whether under its earliest tick. It is no longer
-    /// listed there.
-    pub fn unlist(&mut self, now: Tick) -> bool {
-        let is_earliest = self.listed_at <= now;
-        if is_earliest {
-            self.listed_at = Tick::NEVER;
-        }
-        is_earliest
+    pub fn next(&self) -> Tick {
+        self.input
+            .min(self.pong_due())
+            .min(self.ping)
+            .min(self.write)
     }
 
     /// What is due by `now`, the gravest first.
     pub fn due(&self, now: Tick) -> Due {
         if self.write <= now {
             Due::Write
-        } else if self.stage <= now {
-            Due::Stage
-        } else if self.pong <= now {
+        } else if self.input <= now {
+            Due::Input
+        } else if self.pong_due() <= now {
             Due::Pong
         } else if self.ping <= now {
             Due::Ping
         } else {
             Due::Nothing
         }
+    }
+
+    /// Whether what is due is late for so long that it does not matter what lies unread: a peer that always
+    /// has more to say must not escape.
+    pub fn is_long_due(&self, due: Due, now: Tick, timeouts: &Timeouts) -> bool {
+        let since = match due {
+            Due::Input => self.input,
+            Due::Pong => self.pong_due(),
+            Due::Nothing | Due::Write | Due::Ping | Due::Close => Tick::NEVER,
+        };
+        since != Tick::NEVER && since.after(timeouts.pong_wait) <= now
     }
 }

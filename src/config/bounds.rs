@@ -9,8 +9,8 @@ use std::time::Duration;
 pub const READ_LEN: usize = 64 * 1024;
 /// How much is read at once from a peer that speaks HTTP: it bounds the answers to pipelined requests.
 pub const HTTP_READ_LEN: usize = 2 * 1024;
-/// A peer that owes us reading more than this of its own answers or echoes is not read from.
-pub const OWN_BYTES_MAX: usize = 64 * 1024;
+/// A peer that has more than this of its answers or echoes to take is not read from.
+pub const PRIVATE_LEN_MAX: usize = 64 * 1024;
 /// How many writes one client gets in a turn.
 pub const WRITES_PER_TURN: usize = 16;
 /// After so many offers of a batch to a member, nobody more is read from in a turn: about a fifth of a
@@ -32,7 +32,7 @@ pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(30);
 /// The longest time that the kernel takes for it, 24 days: it counts milliseconds.
 pub(super) const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 /// The shortest time to wait for anything but the end: the grain of all
-/// [deadlines](crate::time::deadlines::TICK). A shorter one could not be told from it.
+/// [deadlines](crate::time::TICK). A shorter one could not be told from it.
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(100);
 /// The number of clients from one address that is always allowed, unless `--max-clients-per-ip` says less.
 pub(super) const CLIENTS_PER_IP_MIN: usize = 100;

@@ -1,4 +1,4 @@
-//! The first part of a turn: who is let in.
+//! The first part of a turn: connections are accepted, or refused for want of a seat.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -9,7 +9,6 @@ use super::{Engine, Network};
 use crate::client::{Client, Stream};
 use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, REFUSED_CLIENTS_MAX};
 use crate::http::status::Refusal;
-use crate::id::ClientId;
 
 impl<S: Stream> Engine<S> {
     /// Accepts what waits, within the budget of a turn.
@@ -44,7 +43,7 @@ impl<S: Stream> Engine<S> {
                     // again at once would spin.
                     _ => {
                         self.metrics.accept_failures += 1;
-                        if self.log_budget.take(self.now) {
+                        if self.log_limiter.allow(self.now) {
                             warn!(%error, clients = self.clients.len(), "cannot accept, resting");
                         }
                         return self.rest_from_accepting();
@@ -59,7 +58,7 @@ impl<S: Stream> Engine<S> {
         self.accept_rest = Some(self.now.after(ACCEPT_REST));
     }
 
-    /// Whether as many clients are connected as may be, not counting those who were refused.
+    /// Whether as many clients are connected as may be, not counting those that were refused.
     fn is_full(&self) -> bool {
         self.clients.len() - self.refused_count >= self.client_limit
     }
@@ -70,59 +69,58 @@ impl<S: Stream> Engine<S> {
     }
 
     fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {
-        let refusal = self.enter(peer);
+        let refusal = self.take_seat(peer);
         if let Some(refusal) = refusal
             && self.refused_count >= REFUSED_CLIENTS_MAX
         {
             self.metrics.turned_away += 1;
-            if self.log_budget.take(self.now) {
+            if self.log_limiter.allow(self.now) {
                 info!(%peer, "turned away: {}", refusal.why());
             }
             return;
         }
-        let entry = self.clients.vacant_entry();
-        let id = ClientId(entry.key());
+        let id = self.clients.next_id();
         if let Err(error) = network.register(&mut stream, id) {
             self.metrics.accept_failures += 1;
-            if self.log_budget.take(self.now) {
+            if self.log_limiter.allow(self.now) {
                 warn!(%error, %peer, "cannot watch a connection, closing it");
             }
             if refusal.is_none() {
-                self.addresses.leave(peer.ip());
+                self.per_ip.leave(peer.ip());
             }
             return;
         }
         self.metrics.accepted += 1;
-        let client = entry.insert(Client::new(stream, peer, self.now, &self.config));
+        let client = Client::new(stream, peer, self.now, &self.config);
+        self.clients.insert(client, refusal.is_some());
         if let Some(refusal) = refusal {
             self.refused_count += 1;
-            let farewell = client.connection.refuse(refusal);
-            self.end(id, farewell);
+            self.refuse(id, refusal);
         }
-        // It is read from in this very turn, and only then listed under its first deadline: most
-        // peers have sent their request by then, and are spared one.
-        self.list(id);
+        // It is read from in this very turn, and only then gets its first deadline: most peers have sent
+        // their request by then, and are spared one.
+        self.enqueue(id);
     }
 
     /// Takes a seat for a new client, or says why there is none.
-    fn enter(&mut self, peer: SocketAddr) -> Option<Refusal> {
+    fn take_seat(&mut self, peer: SocketAddr) -> Option<Refusal> {
         if self.is_full() {
             Some(Refusal::TooManyClients)
-        } else if !self.addresses.enter(peer.ip()) {
+        } else if !self.per_ip.enter(peer.ip()) {
             Some(Refusal::TooManyFromAddress)
         } else {
             None
         }
     }
 
-    /// Gives back the seat that [`Engine::enter`] took, or the one kept for those it refused.
-    pub(super) fn vacate(&mut self, client: &Client<S>) {
-        if client.was_let_in() {
-            self.addresses.leave(client.peer.ip());
-        } else {
+    /// Gives back the seat of a client that is gone, or the place kept for one that was refused.
+    pub(super) fn give_seat_back(&mut self, client: &Client<S>, is_refused: bool) {
+        if is_refused {
             self.refused_count -= 1;
+        } else {
+            self.per_ip.leave(client.peer.ip());
         }
-        // Its descriptor is free for whoever is waiting.
+        // Its descriptor is free for a connection that waits.
         self.accept_rest = None;
     }
 }

@@ -1,129 +1,116 @@
-//! The last part of a turn: who is due, and who is gone.
+//! How clients go, and the last part of a turn.
 //!
-//! A client ends in two steps. [`Engine::end`] is the graceful one: it hears nothing new, is given what
-//! it is owed and its last bytes, and has a while to close its side. [`Engine::leave`] marks it for the
-//! reaper, who alone takes it out of the slab.
-
-use std::mem;
+//! [`Engine::begin_close`] is the graceful way: the client gets what it is owed and its last bytes, and has a
+//! while to close its side. [`Engine::disconnect`] marks it for [`Engine::reap`], which alone takes clients
+//! out of the slab.
 
 use tracing::{debug, info};
 
 use super::Engine;
 use crate::client::Stream;
-use crate::client::outbox::Outbox;
-use crate::client::timers::Due;
+use crate::http::status::Refusal;
 use crate::id::ClientId;
-use crate::observe::metrics::End;
-use crate::session::Farewell;
+use crate::observe::CloseReason;
+use crate::room::Cursor;
+use crate::session::Closing;
 use crate::ws::close::CloseCode;
 
 impl<S: Stream> Engine<S> {
-    /// Sees to those whose tick has come.
-    pub(super) fn sweep(&mut self) {
-        self.log_budget.settle(self.now);
-        while let Some(ids) = self.deadlines.pop(self.now) {
-            for id in ids {
-                self.look_at(id);
-            }
-        }
-        if self.drain_due.is_some_and(|due| due <= self.now) {
-            let ids: Vec<ClientId> = self.clients.iter().map(|(key, _)| ClientId(key)).collect();
-            for id in ids {
-                self.leave(id, End::Shutdown);
-            }
+    /// Closes a connection of our own accord, after what is owed.
+    pub(super) fn close(&mut self, id: ClientId, code: CloseCode, reason: CloseReason) {
+        if let Some(slot) = self.clients.get_mut(id)
+            && let Some((session, _)) = slot.client.session()
+        {
+            let closing = session.close(code, reason);
+            self.begin_close(id, closing);
         }
     }
 
-    fn look_at(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+    /// Answers a client that gets no seat.
+    pub(super) fn refuse(&mut self, id: ClientId, refusal: Refusal) {
+        if let Some(slot) = self.clients.get_mut(id)
+            && let Some((session, _)) = slot.client.session()
+        {
+            let closing = session.refuse(refusal);
+            self.begin_close(id, closing);
+        }
+    }
+
+    /// The client gets nothing that is published from now on. It is given what it is owed, and the last bytes.
+    pub(super) fn begin_close(&mut self, id: ClientId, closing: Closing) {
+        self.leave_room(id);
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        if !client.timers.unlist(self.now) {
+        let client = &mut slot.client;
+        let private_len = client.outbox().private_len();
+        client.begin_close(
+            closing.reason,
+            closing.last_bytes,
+            self.now,
+            &self.config.timeouts,
+        );
+        self.private_len = self.private_len + client.outbox().private_len() - private_len;
+        self.enqueue(id);
+        self.schedule(id);
+    }
+
+    /// Closes a client's socket at the end of the turn. What it is owed is let go at once.
+    pub(super) fn disconnect(&mut self, id: ClientId, reason: CloseReason) {
+        self.leave_room(id);
+        let Some(slot) = self.clients.get_mut(id) else {
+            return;
+        };
+        let client = &mut slot.client;
+        if client.is_closed() {
             return;
         }
-        match client.timers.due(self.now) {
-            Due::Nothing => {}
-            Due::Write => {
-                if let Err(end) = client.flush_late(&mut self.gather, self.now, &self.config) {
-                    return self.leave(id, end);
-                }
-            }
-            Due::Pong => self.close(id, CloseCode::Policy, End::PongTimeout),
-            Due::Ping => {
-                if let Err(end) = client.ping(self.now, &self.config) {
-                    return self.leave(id, end);
-                }
-            }
-            Due::Stage if client.connection.is_ending() => {
-                let end = client.end();
-                return self.leave(id, end);
-            }
-            Due::Stage if client.connection.is_http() => {
-                let farewell = client.connection.time_out_request();
-                self.end(id, farewell);
-            }
-            Due::Stage => self.close(id, CloseCode::Policy, End::MessageTimeout),
-        }
-        self.list(id);
-        self.arm(id);
+        self.private_len -= client.outbox().private_len();
+        client.outbox_mut().clear(&mut self.hub);
+        client.close(reason);
+        self.closed.push(id);
     }
 
-    /// Ends a connection of our own accord, after what is owed.
-    pub(super) fn close(&mut self, id: ClientId, code: CloseCode, end: End) {
-        if let Some(client) = self.clients.get_mut(id.0)
-            && !client.connection.is_ending()
-        {
-            let farewell = client.connection.begin_close(code, end);
-            self.end(id, farewell);
+    /// Takes a client out of its room. It is still to get what was published before: itself included, which
+    /// is why a cursor that ends here takes the place of its seat.
+    fn leave_room(&mut self, id: ClientId) {
+        let Some(slot) = self.clients.get_mut(id) else {
+            return;
+        };
+        let client = &mut slot.client;
+        let Some(left) = client.membership() else {
+            return;
+        };
+        let moved = self.hub.leave(left);
+        if let Some((log, _)) = self.hub.log_mut(left.room) {
+            let outbox = client.outbox_mut();
+            let news = log.news();
+            if outbox.cursor().is_none() && !news.is_empty() {
+                outbox.begin_behind(Cursor::new(left.room, news.start, 0, log));
+            }
+            outbox.stop_before(news.end);
         }
-    }
-
-    /// The connection is in its last state: after the farewell the client hears nothing more.
-    pub(super) fn end(&mut self, id: ClientId, farewell: Farewell) {
-        if self.hub.has(id) {
-            // A leaver hears what was said before it left, itself included.
-            self.broadcast();
-            self.hub.unregister(id);
-        }
-        if let Some(client) = self.clients.get_mut(id.0)
-            && !client.is_leaving
-        {
-            client.outbox.push_own(farewell.last_bytes);
-            client.begin_end(farewell.end, self.now, &self.config);
-            self.list(id);
-            self.arm(id);
-        }
-    }
-
-    /// Marks a client whose socket is to be closed at the end of the turn.
-    pub(super) fn leave(&mut self, id: ClientId, end: End) {
-        self.hub.unregister(id);
-        if let Some(client) = self.clients.get_mut(id.0)
-            && !client.is_leaving
-        {
-            client.begin_end(end, self.now, &self.config);
-            client.is_leaving = true;
-            // What it was owed is let go at once; its socket stays until it is reaped.
-            client.outbox = Outbox::default();
-            self.own_len -= mem::take(&mut client.counted_own_len);
-            self.leaving.push(id);
+        if let Some(slot) = moved.and_then(|moved| self.clients.get_mut(moved)) {
+            slot.client.move_to_seat_of(left);
         }
     }
 
     /// The only removal from the slab. Dropping the stream closes the socket.
     pub(super) fn reap(&mut self) {
-        while let Some(id) = self.leaving.pop() {
-            debug_assert!(!self.hub.has(id), "whoever leaves is in no room");
-            if let Some(client) = self.clients.try_remove(id.0) {
-                let end = client.end();
-                self.metrics.count_end(end);
-                if end.is_policy() && self.log_budget.take(self.now) {
-                    info!(peer = %client.peer, end = end.name(), "client gone: {end}");
-                } else {
-                    debug!(peer = %client.peer, end = end.name(), "client gone: {end}");
-                }
-                self.vacate(&client);
+        while let Some(id) = self.closed.pop() {
+            let Some(slot) = self.clients.remove(id) else {
+                continue;
+            };
+            self.unschedule(slot.entry);
+            let client = &slot.client;
+            let reason = client.close_reason().unwrap_or(CloseReason::PeerGone);
+            self.metrics.count_closed(reason);
+            if reason.is_policy() && self.log_limiter.allow(self.now) {
+                info!(peer = %client.peer, reason = reason.name(), "connection closed: {reason}");
+            } else {
+                debug!(peer = %client.peer, reason = reason.name(), "connection closed: {reason}");
             }
+            self.give_seat_back(client, slot.is_refused);
         }
     }
 }

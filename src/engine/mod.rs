@@ -1,33 +1,34 @@
-//! One turn over all clients: who is readable, what was said, who is told, who is due, who is gone.
+//! One turn over all clients: accept, read, broadcast, write, timeouts, reap.
 //!
 //! The engine is generic over its network and takes the time as an argument, so that a simulation with
 //! made-up streams and a made-up clock drives it exactly as the loop does with real ones.
 //!
-//! Nothing leaves the slab inside a turn: a client that has to go is marked, and [`Engine::turn`] reaps
-//! at its end. Ids that outlive their client are normal, so every look-up is checked.
-//!
-//! The parts of a turn stand in files of their own, in this order: admission, hearing, telling, leaving.
+//! Nothing is written while reading: what is published goes into the rooms' logs, and the broadcast offers it
+//! afterwards. Nothing leaves the slab inside a turn: a client that has to go is marked, and reaped at the
+//! turn's end. An id that outlives its client finds nobody.
 
 mod accept;
+mod clients;
 mod close;
 mod read;
+mod timeouts;
 mod write;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
-use slab::Slab;
-
-use crate::client::{Client, Stream};
+use crate::client::Stream;
 use crate::config::{Config, READ_LEN};
 use crate::id::ClientId;
-use crate::limits::Addresses;
-use crate::observe::log_limiter::LogBudget;
-use crate::observe::metrics::{End, Metrics};
-use crate::room::hub::Hub;
-use crate::time::deadlines::{Deadlines, Tick};
+use crate::limits::PerIpLimit;
+use crate::observe::{CloseReason, LogLimiter, Metrics};
+use crate::room::Hub;
+use crate::time::{Deadlines, Entry, Now, Tick};
 use crate::ws::close::CloseCode;
+
+use clients::Clients;
+use read::Readable;
 
 /// Where clients come from.
 pub trait Network {
@@ -52,25 +53,27 @@ pub trait Network {
 pub struct Engine<S> {
     config: Config,
     client_limit: usize,
-    clients: Slab<Client<S>>,
-    /// How many of them were refused, and are only there to be told so.
+    clients: Clients<S>,
+    /// How many of them were refused for want of a seat, and are only there to be told so.
     refused_count: usize,
-    addresses: Addresses,
-    /// The bytes owed to single clients, summed over all; what they share is in the hub's books.
-    own_len: usize,
+    per_ip: PerIpLimit,
     hub: Hub,
     deadlines: Deadlines,
     metrics: Metrics,
-    log_budget: LogBudget,
+    log_limiter: LogLimiter,
     now: Tick,
-    /// How many offers to members this turn has made so far.
-    offered: usize,
+    /// The bytes owed to single clients, summed over all; what they share is in the hub's account.
+    private_len: usize,
+    /// The bytes that were read and are left to the next turn.
+    deferred_len: usize,
+    /// How many offers to members the messages read in this turn cause.
+    offers: usize,
     /// To-do lists: clients that may be readable, clients that may take what they are owed, clients
-    /// that are gone.
-    readable: Vec<ClientId>,
-    flushing: Vec<ClientId>,
-    leaving: Vec<ClientId>,
-    /// Every socket is read into this one buffer; whoever needs bytes longer copies them.
+    /// that are closed.
+    readable: VecDeque<Readable>,
+    writable: Vec<ClientId>,
+    closed: Vec<ClientId>,
+    /// Every socket is read into this one buffer; what is needed longer is copied.
     buffer: Vec<u8>,
     /// What a laggard is owed is put together here for one write.
     gather: Vec<u8>,
@@ -82,25 +85,25 @@ pub struct Engine<S> {
 }
 
 impl<S: Stream> Engine<S> {
-    /// An engine without clients, for at most `client_limit` of them; `now` is where its time begins.
-    pub fn new(config: Config, client_limit: usize, now: Instant) -> Self {
-        let deadlines = Deadlines::new(now);
-        let (per_ip, counts_loopback) = config.clients_per_ip(client_limit);
+    /// An engine without clients, for at most `client_limit` of them.
+    pub fn new(config: Config, client_limit: usize) -> Self {
+        let (per_ip, counts_loopback) = config.network.clients_per_ip(client_limit);
         Self {
             client_limit,
-            clients: Slab::new(),
+            clients: Clients::new(),
             refused_count: 0,
-            addresses: Addresses::new(per_ip, counts_loopback),
-            own_len: 0,
-            hub: Hub::new(config.send_queue),
-            now: deadlines.tick(now),
-            offered: 0,
-            deadlines,
+            per_ip: PerIpLimit::new(per_ip, counts_loopback),
+            hub: Hub::new(config.chat.send_queue),
+            deadlines: Deadlines::default(),
             metrics: Metrics::default(),
-            log_budget: LogBudget::default(),
-            readable: Vec::new(),
-            flushing: Vec::new(),
-            leaving: Vec::new(),
+            log_limiter: LogLimiter::default(),
+            now: Tick::START,
+            private_len: 0,
+            deferred_len: 0,
+            offers: 0,
+            readable: VecDeque::new(),
+            writable: Vec::new(),
+            closed: Vec::new(),
             buffer: vec![0; READ_LEN],
             gather: Vec::new(),
             is_acceptable: false,
@@ -118,58 +121,59 @@ impl<S: Stream> Engine<S> {
     /// Remembers what the kernel announced about a client.
     #[inline]
     pub fn note_ready(&mut self, id: ClientId, readable: bool, writable: bool, hung_up: bool) {
-        if let Some(client) = self.clients.get_mut(id.0) {
-            client.note_ready(readable, writable, hung_up);
-            self.list(id);
+        if let Some(slot) = self.clients.get_mut(id) {
+            slot.client.note_ready(readable, writable, hung_up);
+            self.enqueue(id);
         }
     }
 
-    /// Serves everybody who is ready, tells everybody what was said, and sees to what is due.
-    pub fn turn(&mut self, network: &mut impl Network<Stream = S>, now: Instant) {
-        self.now = self.deadlines.tick(now);
-        self.offered = 0;
+    /// One turn. `now` never goes back.
+    pub fn turn(&mut self, network: &mut impl Network<Stream = S>, now: Now) {
+        self.now = now.tick;
+        self.offers = 0;
         self.accept(network);
-        self.serve_readable();
+        self.read_all();
         self.broadcast();
-        self.flush_owed();
-        self.sweep();
+        self.write_all();
+        self.check_timeouts();
         self.reap();
         if self.is_shut_down() {
-            self.log_budget.settle(Tick::NEVER);
+            self.log_limiter.report(Tick::NEVER);
         }
     }
 
-    /// How long the next poll may sleep: not at all while there is work, for ever if nothing is due.
-    pub fn wait(&self, now: Instant) -> Option<Duration> {
-        if self.may_accept() || !self.readable.is_empty() || !self.flushing.is_empty() {
-            return Some(Duration::ZERO);
+    /// When the next turn is due if nothing is announced before: the tick of the last turn while there is
+    /// work left, [`Tick::NEVER`] if nothing is due.
+    pub fn next_due(&self) -> Tick {
+        let has_work = self.may_accept()
+            || !self.readable.is_empty()
+            || !self.writable.is_empty()
+            || self.hub.has_news();
+        if has_work {
+            return self.now;
         }
-        [self.accept_rest, self.drain_due]
-            .into_iter()
-            .flatten()
-            .map(|tick| self.deadlines.until(tick, now))
-            .chain(self.deadlines.wait(now))
-            .min()
+        let others = [self.accept_rest, self.drain_due].into_iter().flatten();
+        others.fold(self.deadlines.next(), Tick::min)
     }
 
-    /// Takes no more connections, and says goodbye to everybody, after what they are still owed.
-    /// Whoever has not taken it after the drain time is cut off. A second call cuts off at once.
-    pub fn begin_shutdown(&mut self) {
+    /// Takes no more connections, and closes all clients with 1001, after what they are still owed. Those
+    /// that have not taken it after the drain time, which begins at `now`, are cut off. A second call cuts
+    /// off at once.
+    pub fn begin_shutdown(&mut self, now: Tick) {
+        self.now = now;
         if self.drain_due.is_some() {
-            self.drain_due = Some(self.now);
+            self.drain_due = Some(now);
             return;
         }
-        self.drain_due = Some(self.now.after(self.config.drain));
-        self.broadcast();
-        let ids: Vec<ClientId> = self.clients.iter().map(|(key, _)| ClientId(key)).collect();
-        for id in ids {
-            self.close(id, CloseCode::GoingAway, End::Shutdown);
+        self.drain_due = Some(now.after(self.config.timeouts.drain));
+        for id in self.clients.ids() {
+            self.close(id, CloseCode::GoingAway, CloseReason::Shutdown);
         }
     }
 
     /// Whether a shutdown is over.
     pub fn is_shut_down(&self) -> bool {
-        self.drain_due.is_some() && self.clients.is_empty()
+        self.drain_due.is_some() && self.clients.len() == 0
     }
 
     /// How many clients are connected, those whose last bytes are still being sent included.
@@ -177,9 +181,10 @@ impl<S: Stream> Engine<S> {
         self.clients.len()
     }
 
-    /// How many bytes are queued for all clients together, what they share counted once.
+    /// How many bytes are queued for all clients together, what they share counted once, and what was read
+    /// and is left to the next turn.
     pub fn queued_len(&self) -> usize {
-        self.hub.held_len() + self.own_len
+        self.hub.held_len() + self.private_len + self.deferred_len
     }
 
     /// What happened so far.
@@ -187,36 +192,52 @@ impl<S: Stream> Engine<S> {
         &self.metrics
     }
 
-    /// Puts a client on the to-do lists that it belongs on, and keeps the books of what it is owed.
+    /// How many entries the deadlines have: one per client at most.
+    pub fn deadline_count(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Puts a client on the to-do lists that it belongs on.
     #[inline]
-    fn list(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+    fn enqueue(&mut self, id: ClientId) {
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        if client.is_leaving {
-            return;
+        if !slot.is_listed_readable && slot.client.wants_read() {
+            slot.is_listed_readable = true;
+            self.readable.push_back(Readable::new(id));
         }
-        let own_len = client.outbox.own_len();
-        self.own_len = self.own_len + own_len - client.counted_own_len;
-        client.counted_own_len = own_len;
-        if client.wants_read() && !client.is_listed_readable {
-            client.is_listed_readable = true;
-            self.readable.push(id);
-        }
-        if client.wants_flush() && !client.is_listed_flushing {
-            client.is_listed_flushing = true;
-            self.flushing.push(id);
+        if !slot.is_listed_writable && slot.client.wants_flush() {
+            slot.is_listed_writable = true;
+            self.writable.push(id);
         }
     }
 
-    /// Lists a client under its next deadline, unless it is listed under an earlier one.
+    /// Sees that a client is checked when it is next due. An entry that is early enough stays.
     #[inline]
-    fn arm(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+    fn schedule(&mut self, id: ClientId) {
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        if let Some(due) = client.timers.list() {
-            self.deadlines.push(due, id);
+        // What is due already and has been put off is checked in the next tick.
+        let due = slot.client.next_due().max(self.now.next());
+        let entry = slot.entry;
+        if due >= entry.tick() {
+            return;
+        }
+        self.unschedule(entry);
+        let entry = self.deadlines.insert(due, id);
+        if let Some(slot) = self.clients.get_mut(id) {
+            slot.entry = entry;
+        }
+    }
+
+    /// Removes an entry of the deadlines, and tells the client that gets its place.
+    fn unschedule(&mut self, entry: Entry) {
+        if let Some(moved) = self.deadlines.remove(entry)
+            && let Some(slot) = self.clients.get_mut(moved)
+        {
+            slot.entry = entry;
         }
     }
 }

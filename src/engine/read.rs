@@ -1,4 +1,4 @@
-//! The second part of a turn: what the readable clients say.
+//! The second part of a turn: the readable clients are read. Writes to nobody.
 
 use std::mem;
 
@@ -9,139 +9,209 @@ use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::OFFERS_PER_TURN;
 use crate::id::ClientId;
-use crate::observe::metrics::End;
-use crate::session::Event;
+use crate::observe::CloseReason;
+use crate::room::Cursor;
+use crate::session::{Closing, Endpoint, Event};
 use crate::ws::close::CloseCode;
 
-impl<S: Stream> Engine<S> {
-    pub(super) fn serve_readable(&mut self) {
-        // Who is listed anew while being served has its next turn in the next turn, and so has whoever
-        // is left when this one has done enough, or has queued enough.
-        let listed = self.readable.len();
-        let mut served = 0;
-        while served < listed
-            && self.offered < OFFERS_PER_TURN
-            && self.queued_len() <= self.config.max_queued
-            && let Some(&id) = self.readable.get(served)
-        {
-            self.serve(id);
-            served += 1;
+/// An entry of the list of clients that may be readable.
+#[derive(Debug)]
+pub(super) struct Readable {
+    id: ClientId,
+    /// Bytes that were read before, and are to be received before anything else.
+    deferred: Vec<u8>,
+}
+
+impl Readable {
+    pub(super) fn new(id: ClientId) -> Self {
+        Self {
+            id,
+            deferred: Vec::new(),
         }
-        self.readable.drain(..served);
+    }
+}
+
+/// What came of the bytes of one read.
+#[derive(Default)]
+struct Received {
+    /// Messages and control frames, as the message rate counts them.
+    count: u32,
+    /// The connection is to be closed.
+    closing: Option<Closing>,
+    /// The client has filled a batch, and is read on in the next turn: so many bytes of the input are left.
+    deferred_len: usize,
+}
+
+impl<S: Stream> Engine<S> {
+    /// Reads every listed client once. One that is listed anew meanwhile has its next turn in the next turn,
+    /// and so has one that is left when this turn has done enough. When enough is queued, only bytes that were
+    /// read before are received.
+    pub(super) fn read_all(&mut self) {
+        for _ in 0..self.readable.len() {
+            if self.offers >= OFFERS_PER_TURN {
+                return;
+            }
+            let Some(readable) = self.readable.pop_front() else {
+                return;
+            };
+            if readable.deferred.is_empty() && self.queued_len() > self.config.chat.max_queued {
+                self.readable.push_back(readable);
+            } else {
+                self.read(readable);
+            }
+        }
     }
 
     /// Reads from one client, once: that is its budget.
-    fn serve(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+    pub(super) fn read(&mut self, readable: Readable) {
+        let Readable { id, deferred } = readable;
+        self.deferred_len -= deferred.len();
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        client.is_listed_readable = false;
-        if !client.wants_read() || client.is_leaving {
-            return;
-        }
+        slot.is_listed_readable = false;
         let mut buffer = mem::take(&mut self.buffer);
-        match client.fill(&mut buffer) {
-            Fill::Bytes(len) => self.receive(id, buffer.split_at_mut(len).0),
-            Fill::Nothing => {}
-            Fill::EndOfStream => self.reach_end(id),
-            Fill::Broken(kind) => self.leave(id, End::Broken(kind)),
-        }
-        self.buffer = buffer;
-        self.list(id);
-        self.arm(id);
-    }
-
-    /// Bytes to events, events to the hub. Who fills a batch has said enough for this turn, so that
-    /// others are heard beside it; the rest of what it sent waits for the next.
-    fn receive(&mut self, id: ClientId, mut input: &mut [u8]) {
-        let mut count = 0;
-        while let Some(client) = self.clients.get_mut(id.0)
-            && !client.is_leaving
-        {
-            let event = client
-                .connection
-                .receive(&mut input, &mut client.outbox, &self.config);
-            match event {
-                Some(Event::Text(text)) => {
-                    count += 1;
-                    self.metrics.messages += 1;
-                    if self.hub.say(&text) {
-                        self.broadcast();
-                        self.put_off(id, input);
-                        break;
-                    }
-                }
-                Some(Event::Served) => count += 1,
-                Some(Event::Pong) => {
-                    count += 1;
-                    client.timers.renew_pong(self.now, &self.config);
-                }
-                Some(Event::Answered) => {
-                    client.timers.renew_request(self.now, &self.config);
-                }
-                Some(Event::Opened) => self.open(id),
-                Some(Event::Joined) => self.join(id),
-                Some(Event::Ended(farewell)) => self.end(id, farewell),
-                None => {
-                    client.watch_message(self.now, &self.config);
-                    break;
-                }
+        if !deferred.is_empty() {
+            // They came out of this buffer, so they fit in it.
+            let input = buffer.split_at_mut(deferred.len()).0;
+            input.copy_from_slice(&deferred);
+            self.receive(id, input);
+        } else if slot.client.wants_read() {
+            match slot.client.fill(&mut buffer) {
+                Fill::Bytes(len) => self.receive(id, buffer.split_at_mut(len).0),
+                Fill::Nothing => {}
+                Fill::EndOfStream => self.reach_end(id),
+                Fill::Broken(kind) => self.disconnect(id, CloseReason::Broken(kind)),
             }
         }
-        self.watch_rate(id, count);
+        self.buffer = buffer;
+        self.enqueue(id);
+        self.schedule(id);
     }
 
-    fn put_off(&mut self, id: ClientId, input: &[u8]) {
-        if let Some(client) = self.clients.get_mut(id.0)
-            && !client.is_leaving
+    /// Bytes to events, events to the rooms.
+    fn receive(&mut self, id: ClientId, input: &mut [u8]) {
+        let input_len = input.len();
+        let Some(received) = self.receive_events(id, input) else {
+            return;
+        };
+        if received.deferred_len > 0 {
+            let rest = input.split_at_mut(input_len - received.deferred_len).1;
+            self.defer(id, rest);
+        }
+        match received.closing {
+            Some(closing) => self.begin_close(id, closing),
+            None => self.count_messages(id, received.count),
+        }
+    }
+
+    #[inline]
+    fn receive_events(&mut self, id: ClientId, mut input: &mut [u8]) -> Option<Received> {
+        let Self {
+            clients,
+            hub,
+            metrics,
+            config,
+            now,
+            ..
+        } = self;
+        let client = &mut clients.get_mut(id)?.client;
+        let mut received = Received::default();
+        // A client that is being closed is read only to be discarded.
+        let private_len = client.outbox().private_len();
+        while let Some((session, outbox)) = client.session() {
+            match session.receive(&mut input, outbox, config) {
+                Some(Event::Message(text)) => {
+                    received.count += 1;
+                    metrics.messages += 1;
+                    if let Some(membership) = session.membership() {
+                        let sealed = hub.publish(membership.room, &text);
+                        if sealed > 0 {
+                            self.offers += sealed * hub.members(membership.room).len();
+                            received.deferred_len = input.len();
+                            break;
+                        }
+                    }
+                }
+                Some(Event::Served) => received.count += 1,
+                Some(Event::Pong) => {
+                    received.count += 1;
+                    client.timers_mut().note_pong(*now, &config.timeouts);
+                }
+                Some(Event::Answered) => {}
+                Some(Event::Opened(endpoint)) => {
+                    match endpoint {
+                        Endpoint::Echo => session.enter_echo(),
+                        Endpoint::Chat => {
+                            metrics.joined += 1;
+                            let (membership, start) = hub.join(hub.default_room(), id);
+                            session.enter_chat(membership);
+                            if let Some((log, _)) = hub.log_mut(membership.room) {
+                                outbox.begin_behind(Cursor::new(membership.room, start, 0, log));
+                            }
+                        }
+                    }
+                    // Consecutive ids differ in their low bits, which is all that the jitter looks at.
+                    let jitter = u32::try_from(id.slot()).unwrap_or_default();
+                    client.timers_mut().open(jitter, *now, &config.timeouts);
+                }
+                Some(Event::Closing(closing)) => {
+                    received.closing = Some(closing);
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.private_len = self.private_len + client.outbox().private_len() - private_len;
+        client.note_progress(*now, &config.timeouts);
+        Some(received)
+    }
+
+    /// Leaves bytes that were read to the next turn.
+    fn defer(&mut self, id: ClientId, input: &[u8]) {
+        if let Some(slot) = self.clients.get_mut(id)
+            && slot.client.is_open()
         {
-            client.put_off(input);
+            slot.is_listed_readable = true;
+            self.deferred_len += input.len();
+            self.readable.push_back(Readable {
+                id,
+                deferred: input.to_vec(),
+            });
         }
     }
 
     /// Counts the messages and control frames of a client in this turn.
-    fn watch_rate(&mut self, id: ClientId, count: u32) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+    fn count_messages(&mut self, id: ClientId, count: u32) {
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        match client.spend(count, self.now, &self.config) {
-            Verdict::Fine => {}
+        match slot.client.spend(count, self.now, &self.config) {
+            Verdict::Allowed => {}
             Verdict::Warned => {
                 self.metrics.rate_warnings += 1;
-                if self.log_budget.take(self.now) {
-                    info!(peer = %client.peer, "a client says too much (--message-rate)");
+                if self.log_limiter.allow(self.now) {
+                    info!(peer = %slot.client.peer, "a client sends too many messages (--message-rate)");
                 }
             }
-            Verdict::Exceeded => self.close(id, CloseCode::Policy, End::RateExceeded),
+            Verdict::Exceeded => self.close(id, CloseCode::Policy, CloseReason::RateExceeded),
         }
-    }
-
-    fn open(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id.0) {
-            // Consecutive ids differ in their low bits, which is all that the spread looks at.
-            let spread = u32::try_from(id.0).unwrap_or_default();
-            client.timers.open(spread, self.now, &self.config);
-        }
-    }
-
-    fn join(&mut self, id: ClientId) {
-        // A joiner sees what is said after its join.
-        self.broadcast();
-        self.open(id);
-        self.hub.register(id);
-        self.metrics.joined += 1;
     }
 
     /// The peer will send nothing more.
     fn reach_end(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        if client.connection.is_websocket() || client.outbox.is_empty() {
-            self.leave(id, End::PeerGone);
-        } else {
+        let is_owed_answers = match slot.client.session() {
+            Some((session, outbox)) => session.is_http() && !outbox.is_empty(),
+            None => false,
+        };
+        if is_owed_answers {
             // It may still read the answers to what it asked before.
-            self.close(id, CloseCode::Normal, End::PeerGone);
+            self.close(id, CloseCode::Normal, CloseReason::PeerGone);
+        } else {
+            self.disconnect(id, CloseReason::PeerGone);
         }
     }
 }

@@ -1,101 +1,127 @@
-//! The third part of a turn: everybody is told what was said, and gets what they are owed.
+//! The third and fourth part of a turn: what is new is offered to every member, and clients that are behind
+//! get what they can take.
 
 use std::cmp::Reverse;
-use std::rc::Rc;
 
 use super::Engine;
 use crate::client::Stream;
 use crate::id::ClientId;
-use crate::observe::metrics::End;
-use crate::room::batch::Batch;
+use crate::observe::CloseReason;
+use crate::room::RoomId;
 
 impl<S: Stream> Engine<S> {
-    /// Offers what was said to every member of the room: one frame, encoded once.
+    /// Offers what is new in a room to every member: one frame, encoded once.
     pub(super) fn broadcast(&mut self) {
-        if !self.hub.has_news() {
-            return;
+        while let Some(room) = self.hub.pop_news() {
+            self.broadcast_room(room);
+            self.hub.note_offered(room);
         }
-        let batch = self.hub.seal();
-        let member_count = self.hub.members().len();
-        self.metrics.deliveries += (batch.message_count() * member_count) as u64;
-        self.offered += member_count;
-        let mut seat = 0;
-        while let Some(&id) = self.hub.members().get(seat) {
-            match self.offer(id, &batch) {
-                Ok(()) => seat += 1,
-                // The last member gets the leaver's seat, and is next.
-                Err(end) => self.leave(id, end),
-            }
-        }
-        drop(batch);
-        self.hub.clear();
     }
 
-    /// Offers a batch to one member, and lists it if it could not take all of it.
-    #[inline]
-    fn offer(&mut self, id: ClientId, batch: &Rc<Batch>) -> Result<(), End> {
-        if let Some(client) = self.clients.get_mut(id.0) {
-            client.offer(batch, &mut self.gather, self.now, &self.config)?;
-            if !client.outbox.is_empty() || client.counted_own_len > 0 {
-                self.list(id);
-                self.arm(id);
+    fn broadcast_room(&mut self, room: RoomId) {
+        let messages: usize = self.hub.log(room).map_or(0, |log| {
+            let news = log.news().filter_map(|number| log.batch(number));
+            news.map(super::super::room::batch::Batch::message_count)
+                .sum()
+        });
+        self.metrics.deliveries += (messages * self.hub.members(room).len()) as u64;
+        let mut seat = 0;
+        while let Some(&id) = self.hub.members(room).get(seat) {
+            match self.offer(id) {
+                Ok(()) => seat += 1,
+                // The last member gets its seat, and is next.
+                Err(reason) => self.disconnect(id, reason),
             }
+        }
+    }
+
+    /// Offers what is new to one member, and enqueues it if it could not take all of it.
+    #[inline]
+    fn offer(&mut self, id: ClientId) -> Result<(), CloseReason> {
+        let Some(slot) = self.clients.get_mut(id) else {
+            return Ok(());
+        };
+        let client = &mut slot.client;
+        let Some(membership) = client.membership() else {
+            return Ok(());
+        };
+        let private_len = client.outbox().private_len();
+        client.offer(
+            membership,
+            &mut self.hub,
+            &mut self.gather,
+            self.now,
+            &self.config,
+        )?;
+        if private_len > 0 || !client.outbox().is_empty() {
+            self.private_len = self.private_len + client.outbox().private_len() - private_len;
+            self.enqueue(id);
+            self.schedule(id);
         }
         Ok(())
     }
 
-    /// Keeps what is queued for all clients together within its bound: those who are owed most leave. Only
-    /// after everybody was offered what they are owed: what is left then is what their sockets do not take.
+    /// Keeps what is queued for all clients together within its bound: those that are owed most are dropped.
+    /// Only after everybody was offered what they are owed: what is left then is what their sockets do not take.
     fn shed(&mut self) {
-        if self.queued_len() <= self.config.max_queued {
+        if self.queued_len() <= self.config.chat.max_queued {
             return;
         }
         let mut owed: Vec<(usize, ClientId)> = self
             .clients
             .iter()
-            .map(|(key, client)| (client.outbox.owed_len(), ClientId(key)))
+            .map(|(id, client)| (client.outbox().owed_len(&self.hub), id))
             .filter(|(len, _)| *len > 0)
             .collect();
         owed.sort_unstable_by_key(|(len, _)| Reverse(*len));
         for (_, id) in owed {
-            if self.queued_len() <= self.config.max_queued {
+            if self.queued_len() <= self.config.chat.max_queued {
                 return;
             }
-            self.leave(id, End::Overload);
+            self.disconnect(id, CloseReason::Overload);
         }
     }
 
-    /// Lets everybody who is owed something, and can take some, have it.
-    pub(super) fn flush_owed(&mut self) {
-        let listed = self.flushing.len();
+    /// Gives every listed client what it is owed and can take.
+    pub(super) fn write_all(&mut self) {
+        let listed = self.writable.len();
         for next in 0..listed {
-            if let Some(&id) = self.flushing.get(next) {
-                self.flush(id);
+            if let Some(&id) = self.writable.get(next) {
+                self.write(id);
             }
         }
-        self.flushing.drain(..listed);
+        self.writable.drain(..listed);
         self.shed();
     }
 
-    fn flush(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else {
+    fn write(&mut self, id: ClientId) {
+        let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        client.is_listed_flushing = false;
-        if client.is_leaving {
+        slot.is_listed_writable = false;
+        let client = &mut slot.client;
+        if client.is_closed() {
             return;
         }
-        if let Err(end) = client.flush(&mut self.gather, self.now, &self.config) {
-            return self.leave(id, end);
-        }
-        if client.connection.is_ending() && client.outbox.is_empty() {
-            client.shut_write(self.now);
-            if client.is_over() {
-                let end = client.end();
-                return self.leave(id, end);
+        let private_len = client.outbox().private_len();
+        let flushed = client.flush(
+            &mut self.hub,
+            &mut self.gather,
+            self.now,
+            &self.config.timeouts,
+        );
+        self.private_len = self.private_len + client.outbox().private_len() - private_len;
+        match flushed {
+            Err(reason) => return self.disconnect(id, reason),
+            Ok(_) if !client.is_open() && client.outbox().is_empty() => {
+                if client.is_over() {
+                    return self.disconnect(id, CloseReason::PeerGone);
+                }
+                client.begin_linger(self.now);
             }
+            Ok(_) => {}
         }
-        self.list(id);
-        self.arm(id);
+        self.enqueue(id);
+        self.schedule(id);
     }
 }

@@ -1,122 +1,6 @@
-//! Counters of everything that can happen to a client, and the reasons for which one ends.
+//! Counters of what happens.
 
-use std::fmt;
-
-use crate::http::status::Refusal;
-use crate::ws::close::ProtocolError;
-
-/// Why a connection ended. The first reason stands; what happens while it is being closed changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum End {
-    /// The peer began the close handshake.
-    PeerClosed,
-    /// The peer ended the stream without a close frame, or between two requests.
-    PeerGone,
-    /// The socket failed.
-    Broken(std::io::ErrorKind),
-    /// The peer broke a rule of the WebSocket protocol.
-    Protocol(ProtocolError),
-    /// A request was refused.
-    Refused(Refusal),
-    /// The last answer of an HTTP connection was sent.
-    Answered,
-    /// No further request came on a connection that was kept.
-    Idle,
-    /// The send queue was full and the socket took nothing.
-    Stuck,
-    /// No pong came in time.
-    PongTimeout,
-    /// A message was begun and not finished in time.
-    MessageTimeout,
-    /// The socket took nothing of what was owed for too long.
-    WriteTimeout,
-    /// More messages than the rate allows, for longer than the warning period.
-    RateExceeded,
-    /// All clients together were owed too much, and this one the most.
-    Overload,
-    /// The server is shutting down.
-    Shutdown,
-}
-
-impl End {
-    /// How many kinds of end there are.
-    pub const KINDS: usize = 14;
-
-    /// The name of this kind of end, as counters and logs show it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer_closed",
-            Self::PeerGone => "peer_gone",
-            Self::Broken(_) => "broken",
-            Self::Protocol(_) => "protocol",
-            Self::Refused(_) => "refused",
-            Self::Answered => "answered",
-            Self::Idle => "idle",
-            Self::Stuck => "stuck",
-            Self::PongTimeout => "pong_timeout",
-            Self::MessageTimeout => "message_timeout",
-            Self::WriteTimeout => "write_timeout",
-            Self::RateExceeded => "rate_exceeded",
-            Self::Overload => "overload",
-            Self::Shutdown => "shutdown",
-        }
-    }
-
-    /// Whether this server ended the connection for a rule or a limit of its own, which whoever runs it
-    /// may want to know of; the others are everyday ends.
-    pub fn is_policy(self) -> bool {
-        matches!(
-            self,
-            Self::Stuck
-                | Self::RateExceeded
-                | Self::Overload
-                | Self::Protocol(ProtocolError::MessageTooBig)
-                | Self::Refused(
-                    Refusal::TooManyClients | Refusal::TooManyFromAddress | Refusal::ForeignOrigin
-                )
-        )
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::PeerClosed => 0,
-            Self::PeerGone => 1,
-            Self::Broken(_) => 2,
-            Self::Protocol(_) => 3,
-            Self::Refused(_) => 4,
-            Self::Answered => 5,
-            Self::Idle => 6,
-            Self::Stuck => 7,
-            Self::PongTimeout => 8,
-            Self::MessageTimeout => 9,
-            Self::WriteTimeout => 10,
-            Self::Shutdown => 11,
-            Self::RateExceeded => 12,
-            Self::Overload => 13,
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PeerClosed => f.write_str("the peer closed"),
-            Self::PeerGone => f.write_str("the peer is gone"),
-            Self::Broken(kind) => write!(f, "the socket failed: {kind}"),
-            Self::Protocol(error) => write!(f, "protocol error: {error}"),
-            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
-            Self::Answered => f.write_str("answered"),
-            Self::Idle => f.write_str("no further request"),
-            Self::Stuck => f.write_str("the send queue is full (--send-queue)"),
-            Self::PongTimeout => f.write_str("no pong in time (--pong-wait)"),
-            Self::MessageTimeout => f.write_str("a message was not finished in time (--pong-wait)"),
-            Self::WriteTimeout => f.write_str("nothing was taken in time (--write-wait)"),
-            Self::RateExceeded => f.write_str("too many messages (--message-rate)"),
-            Self::Overload => f.write_str("too much is queued in all (--max-queued)"),
-            Self::Shutdown => f.write_str("the server is shutting down"),
-        }
-    }
-}
+use super::close_reason::CloseReason;
 
 /// What happened since the start.
 #[derive(Debug, Default, Clone)]
@@ -129,25 +13,25 @@ pub struct Metrics {
     pub turned_away: u64,
     /// Clients warned for their message rate.
     pub rate_warnings: u64,
-    /// Clients that joined the chat.
+    /// Clients that joined a room.
     pub joined: u64,
-    /// Messages said in the chat.
+    /// Messages published.
     pub messages: u64,
     /// Messages offered to a member, summed over all members.
     pub deliveries: u64,
-    ends: [u64; End::KINDS],
+    closed: [u64; CloseReason::KINDS],
 }
 
 impl Metrics {
-    /// Counts a connection that ended.
-    pub fn count_end(&mut self, end: End) {
-        if let Some(count) = self.ends.get_mut(end.index()) {
+    /// Counts a connection that was closed.
+    pub fn count_closed(&mut self, reason: CloseReason) {
+        if let Some(count) = self.closed.get_mut(reason.index()) {
             *count += 1;
         }
     }
 
-    /// How many connections ended like `end`, whatever the details.
-    pub fn ended(&self, end: End) -> u64 {
-        self.ends.get(end.index()).copied().unwrap_or_default()
+    /// How many connections were closed for a reason of this kind, whatever the details.
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.closed.get(reason.index()).copied().unwrap_or_default()
     }
 }

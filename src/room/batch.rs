@@ -1,23 +1,22 @@
-//! The messages said in one room during one turn: joined by newlines, framed once, shared by all readers.
+//! The messages published in one room during one turn: joined by newlines, framed once, shared by all readers.
 //!
-//! Room for the frame header is left in front of the text, so that sealing a batch writes a few bytes
-//! and copies nothing. A sealed batch is only ever read; whoever could not take all of it yet holds a
-//! reference.
+//! Room for the frame header is left in front of the text, so that sealing a batch writes a few bytes and
+//! copies nothing. A sealed batch is only ever read.
 
-use std::cell::{Cell, OnceCell};
-use std::rc::Rc;
+use super::framing;
+use crate::ws::frame::SERVER_HEADER_MAX;
 
-use crate::ws::frame::{Opcode, SERVER_HEADER_MAX, ServerHeader};
-
-/// The text at which a batch is full, in bytes. One message more may stand behind it.
+/// The text at which a batch is full, in bytes. Only a single message may make it longer.
 ///
 /// A full send queue of the largest messages that are allowed by default, 128 KiB, is to leave in one
 /// write: in two, a flood of such messages costs a third more.
 pub const BATCH_TEXT_MAX: usize = 256 * 1024;
-/// A buffer that grew beyond this is not kept for the next turn.
+/// What the lengths of buffers are multiples of, so that they need not grow for a slightly longer message.
+const BUFFER_GRAIN: usize = 64;
+/// A buffer that grew beyond this is not kept for another batch.
 const KEPT_CAPACITY_MAX: usize = 2 * BATCH_TEXT_MAX;
 
-/// Messages on their way to everybody, as one text frame.
+/// Messages on their way to everybody.
 #[derive(Debug)]
 pub struct Batch {
     /// Header room, then the text.
@@ -25,61 +24,40 @@ pub struct Batch {
     /// Where the frame begins in `bytes`, once sealed.
     frame_start: usize,
     message_count: usize,
-    /// Set once the batch is kept for a laggard.
-    held: OnceCell<Held>,
-}
-
-/// The bytes of all batches that are kept for laggards, each counted once however many wait for it.
-#[derive(Debug, Default, Clone)]
-pub struct HeldBytes(Rc<Cell<usize>>);
-
-impl HeldBytes {
-    /// How many there are now.
-    pub fn len(&self) -> usize {
-        self.0.get()
-    }
-
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// One batch's part of [`HeldBytes`], given back when the last laggard lets the batch go.
-#[derive(Debug)]
-struct Held {
-    total: HeldBytes,
-    len: usize,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.total.0.set(self.total.0.get() - self.len);
-    }
+    /// How many messages the room had before this batch.
+    messages_before: u64,
+    /// How many bytes of text the room had before this batch.
+    text_before: u64,
+    /// How many cursors stand at this batch.
+    pub(super) cursors: u32,
 }
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            bytes: vec![0; SERVER_HEADER_MAX],
+            bytes: Vec::new(),
             frame_start: SERVER_HEADER_MAX,
             message_count: 0,
-            held: OnceCell::new(),
+            messages_before: 0,
+            text_before: 0,
+            cursors: 0,
         }
     }
 }
 
 impl Batch {
-    /// Appends a message: trimmed of white space, its newlines turned into spaces.
+    /// Appends a message, its newlines turned into spaces. The first message reserves `expected_len` bytes.
     ///
     /// An empty message counts like any other and becomes an empty line.
     #[inline]
-    pub fn push(&mut self, message: &str) {
+    pub fn push(&mut self, message: &str, expected_len: usize) {
         if self.message_count > 0 {
             self.bytes.push(b'\n');
+        } else {
+            self.begin(expected_len.max(message.len()));
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(message.trim().as_bytes());
+        self.bytes.extend_from_slice(message.as_bytes());
         // Every byte is written again, so that the compiler can do it without a branch, many at a time.
         for byte in self.bytes.split_at_mut(start).1 {
             *byte = if *byte == b'\n' { b' ' } else { *byte };
@@ -87,9 +65,17 @@ impl Batch {
         self.message_count += 1;
     }
 
+    /// Makes room for the header and `text_len` bytes. Doubling would be too much for what may wait for long.
+    fn begin(&mut self, text_len: usize) {
+        let len = (SERVER_HEADER_MAX + text_len).next_multiple_of(BUFFER_GRAIN);
+        self.bytes.clear();
+        self.bytes.reserve_exact(len);
+        self.bytes.resize(SERVER_HEADER_MAX, 0);
+    }
+
     /// Writes the frame header in front of the text. Nothing may be pushed until [`Batch::clear`].
     pub fn seal(&mut self) {
-        let header = ServerHeader::encode(Opcode::Text, self.text_len());
+        let header = framing::line_header(self.text_len());
         let header = header.as_bytes();
         self.frame_start = SERVER_HEADER_MAX - header.len();
         if let Some(room) = self.bytes.get_mut(self.frame_start..SERVER_HEADER_MAX) {
@@ -97,19 +83,8 @@ impl Batch {
         }
     }
 
-    /// Counts this batch as kept for laggards, until it is dropped. A second call changes nothing.
-    pub fn hold(&self, total: &HeldBytes) {
-        self.held.get_or_init(|| {
-            let len = self.bytes.capacity();
-            total.0.set(total.0.get() + len);
-            Held {
-                total: total.clone(),
-                len,
-            }
-        });
-    }
-
-    /// Empties the batch for the next turn, and gives an outsized buffer back.
+    /// Empties the batch, so that its buffer serves another one behind so many messages and bytes of text.
+    /// An outsized buffer is given back.
     pub fn clear(&mut self) {
         self.bytes.truncate(SERVER_HEADER_MAX);
         if self.bytes.capacity() > KEPT_CAPACITY_MAX {
@@ -118,7 +93,13 @@ impl Batch {
         self.message_count = 0;
     }
 
-    /// The whole frame of a sealed batch.
+    /// Says where in the room's history this batch begins.
+    pub(super) fn place(&mut self, messages_before: u64, text_before: u64) {
+        self.messages_before = messages_before;
+        self.text_before = text_before;
+    }
+
+    /// The whole frame of a sealed batch, in the framing of lines.
     #[inline]
     pub fn frame(&self) -> &[u8] {
         self.bytes.get(self.frame_start..).unwrap_or_default()
@@ -130,29 +111,58 @@ impl Batch {
     }
 
     /// The length of [`Batch::text`].
+    #[inline]
     pub fn text_len(&self) -> usize {
-        self.bytes.len() - SERVER_HEADER_MAX
+        self.bytes.len().saturating_sub(SERVER_HEADER_MAX)
     }
 
-    /// How many messages it holds.
+    /// The memory that the batch takes, in bytes.
+    pub fn held_len(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity()
+    }
+
+    /// How many messages it has.
+    #[inline]
     pub fn message_count(&self) -> usize {
         self.message_count
     }
 
-    /// Whether nothing was said.
+    /// How many messages the room had before this batch.
+    pub fn messages_before(&self) -> u64 {
+        self.messages_before
+    }
+
+    /// How many bytes of text the room had before this batch.
+    pub fn text_before(&self) -> u64 {
+        self.text_before
+    }
+
+    /// Whether nothing was published.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.message_count == 0
+    }
+}
+
+/// A message as it is published: without white space at its ends.
+#[inline]
+pub fn trimmed(message: &str) -> &str {
+    match message.as_bytes() {
+        // The usual message needs no search for white space of all kinds.
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => message,
+        _ => message.trim(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ws::frame::{Opcode, ServerHeader};
 
     fn sealed(messages: &[&str]) -> Batch {
         let mut batch = Batch::default();
         for message in messages {
-            batch.push(message);
+            batch.push(trimmed(message), 0);
         }
         batch.seal();
         batch
@@ -166,6 +176,11 @@ mod tests {
             ("a\nb\n\nc", "a b  c"),
             ("\u{2003}em\u{a0}space\u{2003}", "em\u{a0}space"),
             ("\n \n", ""),
+            ("a ", "a"),
+            (" a", "a"),
+            ("a", "a"),
+            (" ", ""),
+            ("\u{e9}", "\u{e9}"),
             ("a\rb", "a\rb"),
         ];
         for (message, expected) in golden {
@@ -195,26 +210,22 @@ mod tests {
     }
 
     #[test]
-    fn held_bytes_are_counted_once_and_given_back() {
-        let total = HeldBytes::default();
-        let batch = sealed(&["hello"]);
-        batch.hold(&total);
-        let len = total.len();
-        assert!(len >= batch.frame().len());
-        batch.hold(&total);
-        assert_eq!(total.len(), len);
-        drop(batch);
-        assert!(total.is_empty());
-    }
-
-    #[test]
     fn a_cleared_batch_starts_over_and_keeps_no_outsized_buffer() {
         let mut batch = sealed(&[&"x".repeat(2 * KEPT_CAPACITY_MAX)]);
         batch.clear();
         assert!(batch.is_empty());
-        assert!(batch.bytes.capacity() <= KEPT_CAPACITY_MAX);
-        batch.push("again");
+        assert!(batch.held_len() <= KEPT_CAPACITY_MAX);
+        batch.push("again", 0);
         batch.seal();
         assert_eq!(batch.frame(), b"\x81\x05again");
+    }
+
+    #[test]
+    fn the_first_message_reserves_what_is_expected() {
+        let mut batch = Batch::default();
+        batch.push("x", 1_000);
+        let reserved = batch.held_len();
+        (0..499).for_each(|_| batch.push("x", 0));
+        assert_eq!(batch.held_len(), reserved);
     }
 }

@@ -1,196 +1,198 @@
-//! The room: who is in it, and what was said since the last broadcast.
+//! All rooms: their members and their logs.
 //!
-//! Plain map operations, called straight from the loop. The hub knows ids and text; sockets, queues
-//! and clocks are somebody else's.
+//! Plain operations on vectors, called straight from the loop. What a turn costs depends on the rooms that
+//! have something new and on their members, not on how many rooms there are.
 
-use std::rc::Rc;
+use slab::Slab;
 
-use super::batch::{BATCH_TEXT_MAX, Batch, HeldBytes};
+use super::log::{Log, Pool};
 use crate::id::ClientId;
 
-/// The clients that chat with each other.
-///
-/// Members stand in a dense array, because a broadcast walks all of them; beside it, the seat of each
-/// id, so that joining and leaving take constant time.
-#[derive(Debug)]
-pub struct Hub {
-    members: Vec<ClientId>,
-    /// The index in `members` of each id, [`NO_SEAT`] for ids that are not in the room.
-    seats: Vec<u32>,
-    /// What was said since the last broadcast. Shared with readers only while it is being sent.
-    batch: Rc<Batch>,
-    batch_messages_max: usize,
-    held: HeldBytes,
+/// Why looking up a member's room cannot fail.
+const IS_KEPT: &str = "a room is kept while it has members";
+
+/// A room's place among all rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomId(u32);
+
+/// A member's seat in a room. The client holds it, and the hub says whose seat changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// The room.
+    pub room: RoomId,
+    seat: u32,
 }
 
-const NO_SEAT: u32 = u32::MAX;
+/// All rooms.
+#[derive(Debug)]
+pub struct Hub {
+    rooms: Slab<Room>,
+    /// The rooms that may have something new.
+    news: Vec<RoomId>,
+    /// How many messages a batch may have: as many as fit into an empty send queue.
+    batch_messages_max: usize,
+    pool: Pool,
+}
+
+/// The clients that read the same log.
+///
+/// Members stand in a dense array, because a broadcast walks all of them.
+#[derive(Debug, Default)]
+struct Room {
+    members: Vec<ClientId>,
+    log: Log,
+    /// Whether it is on the list of rooms that may have something new.
+    is_listed: bool,
+}
 
 impl Hub {
-    /// An empty room whose batches hold at most `batch_messages_max` messages: as many as fit into an
-    /// empty send queue.
+    /// A hub with one room, whose batches have at most `batch_messages_max` messages.
     pub fn new(batch_messages_max: usize) -> Self {
+        let mut rooms = Slab::new();
+        rooms.insert(Room::default());
         Self {
-            members: Vec::new(),
-            seats: Vec::new(),
-            batch: Rc::default(),
+            rooms,
+            news: Vec::new(),
             batch_messages_max,
-            held: HeldBytes::default(),
+            pool: Pool::default(),
         }
     }
 
-    /// Lets a client into the room. One that is in it already stays where it is.
-    pub fn register(&mut self, id: ClientId) {
-        if self.seats.len() <= id.0 {
-            self.seats.resize(id.0 + 1, NO_SEAT);
-        }
-        let Ok(end) = u32::try_from(self.members.len()) else {
-            return;
-        };
-        if let Some(seat) = self.seats.get_mut(id.0)
-            && *seat == NO_SEAT
-        {
-            *seat = end;
-            self.members.push(id);
-        }
+    /// The room of those who name none.
+    pub fn default_room(&self) -> RoomId {
+        RoomId(0)
     }
 
-    /// Takes a client out of the room; the last member gets its seat. Whether it was in the room.
-    pub fn unregister(&mut self, id: ClientId) -> bool {
-        let Some(seat) = self.seats.get_mut(id.0) else {
-            return false;
-        };
-        let freed = std::mem::replace(seat, NO_SEAT);
-        if freed == NO_SEAT {
-            return false;
-        }
-        self.members.swap_remove(freed as usize);
-        if let Some(moved) = self.members.get(freed as usize)
-            && let Some(seat) = self.seats.get_mut(moved.0)
-        {
-            *seat = freed;
-        }
-        true
+    /// Lets a client into a room. It gets what is published from the returned batch on: the open batch is
+    /// sealed before.
+    pub fn join(&mut self, id: RoomId, client: ClientId) -> (Membership, u64) {
+        let room = self.rooms.get_mut(id.0 as usize).expect(IS_KEPT);
+        room.log.seal(&mut self.pool);
+        let seat = u32::try_from(room.members.len()).expect("slots of clients are 32-bit numbers");
+        room.members.push(client);
+        (Membership { room: id, seat }, room.log.end())
     }
 
-    /// Whether a client is in the room.
-    pub fn has(&self, id: ClientId) -> bool {
-        self.seats.get(id.0).is_some_and(|seat| *seat != NO_SEAT)
+    /// Takes a client out of its room. The open batch is sealed before, so that the log's end tells what the
+    /// client is still to get. Returns the member that got the free seat, which has to be told.
+    pub fn leave(&mut self, membership: Membership) -> Option<ClientId> {
+        let room = self
+            .rooms
+            .get_mut(membership.room.0 as usize)
+            .expect(IS_KEPT);
+        room.log.seal(&mut self.pool);
+        room.members.swap_remove(membership.seat as usize);
+        room.members.get(membership.seat as usize).copied()
     }
 
-    /// Who is in the room, in no particular order.
+    /// The members of a room, in no particular order.
     #[inline]
-    pub fn members(&self) -> &[ClientId] {
-        &self.members
+    pub fn members(&self, id: RoomId) -> &[ClientId] {
+        let room = self.rooms.get(id.0 as usize);
+        room.map_or(&[], |room| &room.members)
     }
 
-    /// Adds a message to the batch, and tells whether the batch is full and must be broadcast now.
+    /// Publishes a message. Returns how many batches are full with it, which are then sealed.
     #[inline]
-    pub fn say(&mut self, message: &str) -> bool {
-        let batch =
-            Rc::get_mut(&mut self.batch).expect("readers get a batch only between seal and clear");
-        batch.push(message);
-        batch.message_count() >= self.batch_messages_max || batch.text_len() >= BATCH_TEXT_MAX
+    pub fn publish(&mut self, id: RoomId, message: &str) -> usize {
+        let room = self.rooms.get_mut(id.0 as usize).expect(IS_KEPT);
+        if !room.is_listed {
+            room.is_listed = true;
+            self.news.push(id);
+        }
+        room.log
+            .publish(message, self.batch_messages_max, &mut self.pool)
     }
 
-    /// Whether anything was said since the last broadcast.
+    /// Whether anything was published that has not been offered to everybody.
     #[inline]
     pub fn has_news(&self) -> bool {
-        !self.batch.is_empty()
+        !self.news.is_empty()
     }
 
-    /// Seals what was said, to be offered to every member. [`Hub::clear`] ends the broadcast.
-    pub fn seal(&mut self) -> Rc<Batch> {
-        if let Some(batch) = Rc::get_mut(&mut self.batch) {
-            batch.seal();
-        }
-        Rc::clone(&self.batch)
+    /// Takes one of the rooms with something new, and seals its batch; to be called until there is none.
+    pub fn pop_news(&mut self) -> Option<RoomId> {
+        let id = self.news.pop()?;
+        let room = self.rooms.get_mut(id.0 as usize)?;
+        room.is_listed = false;
+        room.log.seal(&mut self.pool);
+        Some(id)
     }
 
-    /// Begins the next batch: in the same buffer, unless a laggard still holds the last one.
-    pub fn clear(&mut self) {
-        match Rc::get_mut(&mut self.batch) {
-            Some(batch) => batch.clear(),
-            None => {
-                self.batch.hold(&self.held);
-                self.batch = Rc::default();
-            }
+    /// Notes that all sealed batches of a room were offered to all of its members.
+    pub fn note_offered(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(id.0 as usize) {
+            room.log.note_offered(&mut self.pool);
         }
     }
 
-    /// The bytes of all batches that laggards hold, each counted once.
+    /// A room's log.
+    #[inline]
+    pub fn log(&self, id: RoomId) -> Option<&Log> {
+        self.rooms.get(id.0 as usize).map(|room| &room.log)
+    }
+
+    /// A room's log, and what all logs share.
+    #[inline]
+    pub fn log_mut(&mut self, id: RoomId) -> Option<(&mut Log, &mut Pool)> {
+        let room = self.rooms.get_mut(id.0 as usize)?;
+        Some((&mut room.log, &mut self.pool))
+    }
+
+    /// The bytes of all batches that are kept for readers, each counted once.
     pub fn held_len(&self) -> usize {
-        self.held.len()
+        self.pool.held_len()
+    }
+}
+
+impl Membership {
+    /// The same room, in the seat of a member that left: `left`.
+    pub fn moved_to(self, left: Self) -> Self {
+        Self {
+            seat: left.seat,
+            ..self
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
-    fn room(ids: &[usize]) -> Hub {
-        let mut hub = Hub::new(256);
-        for &id in ids {
-            hub.register(ClientId(id));
-        }
-        hub
-    }
-
-    fn members(hub: &Hub) -> Vec<usize> {
-        let mut ids: Vec<usize> = hub.members().iter().map(|id| id.0).collect();
-        ids.sort_unstable();
-        ids
+    fn client(slot: u32) -> ClientId {
+        ClientId::new(slot, NonZeroU32::MIN)
     }
 
     #[test]
     fn members_come_and_go_in_any_order() {
-        let mut hub = room(&[0, 1, 2, 7]);
-        assert!(hub.unregister(ClientId(1)));
-        assert!(hub.unregister(ClientId(7)));
-        assert_eq!(members(&hub), [0, 2]);
-        hub.register(ClientId(1));
-        assert!(hub.unregister(ClientId(0)));
-        assert_eq!(members(&hub), [1, 2]);
-        assert!(hub.unregister(ClientId(2)));
-        assert!(hub.unregister(ClientId(1)));
-        assert_eq!(members(&hub), [0_usize; 0]);
+        let mut hub = Hub::new(256);
+        let room = hub.default_room();
+        let [a, b, c] = [0, 1, 2].map(|slot| hub.join(room, client(slot)).0);
+        assert_eq!(hub.leave(a), Some(client(2)));
+        let c = c.moved_to(a);
+        assert_eq!(hub.members(room), [client(2), client(1)]);
+        assert_eq!(hub.leave(b), None);
+        assert_eq!(hub.leave(c), None);
+        assert_eq!(hub.members(room), []);
     }
 
     #[test]
-    fn registering_twice_and_unregistering_a_stranger_change_nothing() {
-        let mut hub = room(&[3, 3]);
-        assert_eq!(members(&hub), [3]);
-        assert!(!hub.unregister(ClientId(2)));
-        assert!(!hub.unregister(ClientId(99)));
-        assert!(hub.unregister(ClientId(3)));
-        assert!(!hub.unregister(ClientId(3)));
-    }
-
-    #[test]
-    fn a_batch_is_full_at_its_messages_or_its_text() {
-        let mut hub = Hub::new(2);
-        assert!(!hub.say("a"));
-        assert!(hub.say("b"));
-        assert_eq!(hub.seal().text(), b"a\nb");
-        hub.clear();
-        assert!(!hub.has_news());
-        assert!(hub.say(&"x".repeat(BATCH_TEXT_MAX)));
-    }
-
-    #[test]
-    fn the_buffer_is_used_again_unless_a_laggard_holds_it() {
-        let mut hub = room(&[]);
-        hub.say("first");
-        let first = hub.seal().text().as_ptr();
-        hub.clear();
-        hub.say("second");
-        let held = hub.seal();
-        assert_eq!(held.text().as_ptr(), first);
-        hub.clear();
-        hub.say("third");
-        assert_eq!(held.text(), b"second");
-        assert!(hub.held_len() > 0);
-        assert_eq!(hub.seal().text(), b"third");
-        drop(held);
-        assert_eq!(hub.held_len(), 0);
+    fn a_joiner_begins_behind_what_was_published_before() {
+        let mut hub = Hub::new(256);
+        let room = hub.default_room();
+        assert_eq!(hub.join(room, client(0)).1, 0);
+        hub.publish(room, "before");
+        let (_, start) = hub.join(room, client(1));
+        hub.publish(room, "after");
+        assert_eq!(hub.pop_news(), Some(room));
+        assert_eq!(hub.pop_news(), None);
+        let log = hub.log(room).expect("there is a room");
+        assert_eq!(
+            log.batch(start).map(super::super::batch::Batch::text),
+            Some(&b"after"[..])
+        );
+        assert_eq!(log.news(), 0..2);
     }
 }

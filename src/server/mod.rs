@@ -1,10 +1,13 @@
 //! The poll loop around the engine: sockets, readiness, signals, the clock.
 //!
-//! The only file that names `mio`, and the only one that asks what time it is.
+//! Only this folder names `mio`, and only `clock` reads the time.
+
+mod clock;
+mod socket;
+mod token;
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -14,37 +17,15 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::info;
 
-use crate::client::{Client, Stream};
 use crate::config::{Config, LISTEN_BACKLOG};
 use crate::engine::{Engine, Network};
 use crate::id::ClientId;
 
-const LISTENER: Token = Token(0);
-const SIGNALS: Token = Token(1);
-/// Clients' tokens stand behind these two.
-const FIRST_CLIENT: usize = 2;
+use clock::Clock;
+use token::{LISTENER, SIGNALS, id_of, token_of};
+
 /// How many readiness events one poll takes in.
 const EVENTS_PER_POLL: usize = 1024;
-/// The loop never sleeps longer, so that a sleep that is longer is known not to be its own.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
-
-/// A slab entry of an idle client is all that the client costs, besides a few bytes in the hub and in
-/// the deadlines. Sockets of debug builds are larger.
-const _: () = assert!(cfg!(debug_assertions) || size_of::<Client<TcpStream>>() <= 120);
-
-impl Stream for TcpStream {
-    // With epoll (see its manual's questions and answers), and with kqueue, what comes or becomes free
-    // afterwards is a new edge.
-    #[inline]
-    fn short_means_blocked(&self) -> bool {
-        cfg!(unix)
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
-
 /// A listening server, not yet running.
 pub struct Server {
     poll: Poll,
@@ -55,7 +36,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `config.addr` and listens, for at most `client_limit` clients. SIGTERM and SIGINT are
+    /// Binds `config.network.addr` and listens, for at most `client_limit` clients. SIGTERM and SIGINT are
     /// waited for from here on.
     ///
     /// # Errors
@@ -73,7 +54,7 @@ impl Server {
             poll,
             listener,
             signals,
-            engine: Engine::new(config, client_limit, clock.last),
+            engine: Engine::new(config, client_limit),
             clock,
         })
     }
@@ -101,9 +82,7 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         let mut listener = Some(listener);
         while !engine.is_shut_down() {
-            let wait = engine
-                .wait(clock.time)
-                .map_or(SLEEP_MAX, |wait| wait.min(SLEEP_MAX));
+            let wait = clock.until(engine.next_due());
             match poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
                 polled => polled?,
@@ -116,7 +95,7 @@ impl Server {
                         for _ in signals.pending() {
                             info!(clients = engine.client_count(), "shutting down");
                             listener = None;
-                            engine.begin_shutdown();
+                            engine.begin_shutdown(now.tick);
                         }
                     }
                     token => note_ready(&mut engine, token, event),
@@ -139,14 +118,6 @@ fn note_ready(engine: &mut Engine<TcpStream>, token: Token, event: &Event) {
     }
 }
 
-fn token_of(id: ClientId) -> Token {
-    Token(id.0 + FIRST_CLIENT)
-}
-
-fn id_of(token: Token) -> Option<ClientId> {
-    token.0.checked_sub(FIRST_CLIENT).map(ClientId)
-}
-
 /// The listener, until a shutdown closes it, and the poll's registry.
 struct Accepting<'a> {
     listener: Option<&'a TcpListener>,
@@ -160,7 +131,8 @@ impl Network for Accepting<'_> {
         let listener = self.listener.ok_or(ErrorKind::WouldBlock)?;
         let (stream, peer) = listener.accept()?;
         if !LISTENER_OPTIONS_ARE_INHERITED {
-            stream.set_nodelay(true)?;
+            // Where it fails the connection is gone, which a read will tell; the next one may be fine.
+            let _ = stream.set_nodelay(true);
         }
         Ok((stream, peer))
     }
@@ -183,7 +155,7 @@ const LISTENER_OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
 /// reachable in one family only, and a stranger would answer in the other.
 fn listen(config: &Config) -> io::Result<TcpListener> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
-    for addr in resolve(&config.addr)? {
+    for addr in resolve(&config.network.addr)? {
         match listen_on(addr, config) {
             Ok(listener) => return Ok(listener),
             Err(error) if is_final(error.kind()) => return Err(error),
@@ -218,8 +190,8 @@ fn listen_on(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     // Batches are put together here; the kernel must not wait for more.
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(config.user_timeout()))?;
-    if let Some(len) = config.send_buffer {
+    socket.set_tcp_user_timeout(Some(config.timeouts.user_timeout()))?;
+    if let Some(len) = config.network.send_buffer {
         socket.set_send_buffer_size(len)?;
     }
     socket.set_nonblocking(true)?;
@@ -228,49 +200,10 @@ fn listen_on(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Time as clients experience it: it hardly moves while the server itself is stopped or suspended, so
-/// that nobody is late for a deadline that the server slept through.
-#[derive(Debug)]
-struct Clock {
-    last: Instant,
-    time: Instant,
-}
-
-impl Clock {
-    /// A turn takes well under this; a longer one means that the process did not run.
-    const TURN_MAX: Duration = Duration::from_secs(2);
-
-    fn start() -> Self {
-        let now = now();
-        Self {
-            last: now,
-            time: now,
-        }
-    }
-
-    fn read(&mut self) -> Instant {
-        let now = now();
-        let mut passed = now.saturating_duration_since(self.last);
-        self.last = now;
-        if passed > SLEEP_MAX + Self::TURN_MAX {
-            info!(
-                ?passed,
-                "the server did not run for a while, deadlines move"
-            );
-            // Time goes on even if every turn should take that long.
-            passed = SLEEP_MAX;
-        }
-        self.time += passed;
-        self.time
-    }
-}
-
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// A socket that was accepted as the loop does it, with its peer.
@@ -304,23 +237,22 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn accepted_sockets_have_the_user_timeout_of_the_settings() {
         for pong_wait in [Duration::from_secs(100), Duration::MAX] {
-            let config = Config {
-                pong_wait,
-                ..Config::default()
-            };
+            let mut config = Config::default();
+            config.timeouts.pong_wait = pong_wait;
             let (stream, _peer) = accepted(&config);
             let timeout = socket2::SockRef::from(&stream).tcp_user_timeout();
-            assert_eq!(timeout.expect("an option"), Some(config.user_timeout()));
+            assert_eq!(
+                timeout.expect("an option"),
+                Some(config.timeouts.user_timeout())
+            );
         }
     }
 
     #[test]
     fn accepted_sockets_have_the_send_buffer_of_the_settings() {
         for len in [32 * 1024, 128 * 1024] {
-            let config = Config {
-                send_buffer: Some(len),
-                ..Config::default()
-            };
+            let mut config = Config::default();
+            config.network.send_buffer = Some(len);
             let (stream, _peer) = accepted(&config);
             let actual = socket2::SockRef::from(&stream).send_buffer_size();
             // Linux counts its own overhead in, and tells twice what it was told.

@@ -1,84 +1,127 @@
-//! Who is due when.
+//! Which client is due next.
 //!
-//! Time is counted in coarse ticks. Each client is listed under one tick: the earliest at which
-//! something may be due. When that tick comes the client is looked at, and listed again under its next
-//! one; until then it costs nothing, however many there are. A deadline that moves further away is
-//! therefore free. One that moves nearer lists the client once more; the later entry finds nothing due.
+//! Each client has one entry at most, under the earliest tick at which something may be due. When that tick
+//! comes the client is checked and scheduled again; until then it costs nothing. A deadline that moves
+//! further away is therefore free. One that moves nearer moves the entry, in constant time: the client knows
+//! its place, and the last entry of a tick fills the place of one that goes, as in a room's list of members.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
+use super::tick::Tick;
 use crate::id::ClientId;
 
-/// How often time moves on in a second.
-pub const TICKS_PER_SECOND: u32 = 10;
-/// The grain of all deadlines.
-pub const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SECOND as u64);
-
-/// A moment, in ticks since the program started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tick(u32);
-
-impl Tick {
-    /// Later than every deadline.
-    pub const NEVER: Self = Self(u32::MAX);
-
-    /// How many ticks passed since `earlier`.
-    pub fn since(self, earlier: Self) -> u32 {
-        self.0.saturating_sub(earlier.0)
-    }
-
-    /// The first tick at which `wait` has surely passed, counted from any moment within this one.
-    pub fn after(self, wait: Duration) -> Self {
-        let ticks = wait.as_millis().div_ceil(TICK.as_millis()) + 1;
-        Self(u32::try_from(ticks).map_or(u32::MAX, |ticks| self.0.saturating_add(ticks)))
-    }
-}
-
-/// The list of clients by the tick at which to look at them, and the meaning of ticks.
-#[derive(Debug)]
+/// The entries of all clients, by tick.
+#[derive(Debug, Default)]
 pub struct Deadlines {
-    start: Instant,
     due: BTreeMap<Tick, Vec<ClientId>>,
 }
 
+/// Where a client's entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    tick: Tick,
+    place: u32,
+}
+
+impl Entry {
+    /// Of a client that has no entry.
+    pub const NONE: Self = Self {
+        tick: Tick::NEVER,
+        place: 0,
+    };
+
+    /// The tick of the entry; [`Tick::NEVER`] if there is none.
+    #[inline]
+    pub fn tick(self) -> Tick {
+        self.tick
+    }
+}
+
 impl Deadlines {
-    /// An empty list; `start` is tick 0.
-    pub fn new(start: Instant) -> Self {
-        Self {
-            start,
-            due: BTreeMap::new(),
+    /// Adds the entry of a client that has none. [`Tick::NEVER`] adds nothing.
+    pub fn insert(&mut self, tick: Tick, id: ClientId) -> Entry {
+        if tick == Tick::NEVER {
+            return Entry::NONE;
         }
+        let ids = self.due.entry(tick).or_default();
+        let place = u32::try_from(ids.len()).expect("there are fewer clients than 32 bits count");
+        ids.push(id);
+        Entry { tick, place }
     }
 
-    /// The tick that `now` falls into.
-    pub fn tick(&self, now: Instant) -> Tick {
-        let ticks = now.saturating_duration_since(self.start).as_millis() / TICK.as_millis();
-        // A 32-bit tick lasts for 13 years.
-        Tick(u32::try_from(ticks).unwrap_or(u32::MAX - 1))
-    }
-
-    /// Lists a client under `at`. [`Tick::NEVER`] lists it nowhere.
-    pub fn push(&mut self, at: Tick, id: ClientId) {
-        if at != Tick::NEVER {
-            self.due.entry(at).or_default().push(id);
+    /// Removes an entry. Returns the client that got its place, whose entry the caller has to update.
+    pub fn remove(&mut self, entry: Entry) -> Option<ClientId> {
+        let ids = self.due.get_mut(&entry.tick)?;
+        ids.swap_remove(entry.place as usize);
+        let moved = ids.get(entry.place as usize).copied();
+        if ids.is_empty() {
+            self.due.remove(&entry.tick);
         }
+        moved
     }
 
-    /// Takes the clients of one tick that has come, if there is one; to be called until there is none.
+    /// Takes all entries of one tick that has come, if there is one; to be called until there is none.
     pub fn pop(&mut self, now: Tick) -> Option<Vec<ClientId>> {
         let entry = self.due.first_entry()?;
         (*entry.key() <= now).then(|| entry.remove())
     }
 
-    /// How long until the next tick at which somebody may be due; `None` if nobody is listed.
-    pub fn wait(&self, now: Instant) -> Option<Duration> {
-        let (&next, _) = self.due.first_key_value()?;
-        Some(self.until(next, now))
+    /// The next tick at which a client may be due; [`Tick::NEVER`] if no client has an entry.
+    pub fn next(&self) -> Tick {
+        let first = self.due.first_key_value();
+        first.map_or(Tick::NEVER, |(tick, _)| *tick)
     }
 
-    /// How long until `tick` begins.
-    pub fn until(&self, tick: Tick, now: Instant) -> Duration {
-        (self.start + TICK * tick.0).saturating_duration_since(now)
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.due.values().map(Vec::len).sum()
+    }
+
+    /// Whether no client has an entry.
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn client(slot: u32) -> ClientId {
+        ClientId::new(slot, NonZeroU32::MIN)
+    }
+
+    fn tick(seconds: u64) -> Tick {
+        Tick::at(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn entries_are_popped_in_the_order_of_their_ticks_and_only_when_they_have_come() {
+        let mut deadlines = Deadlines::default();
+        deadlines.insert(tick(5), client(1));
+        deadlines.insert(tick(3), client(2));
+        deadlines.insert(tick(5), client(3));
+        assert_eq!(deadlines.insert(Tick::NEVER, client(4)), Entry::NONE);
+        assert_eq!(deadlines.next(), tick(3));
+        assert_eq!(deadlines.pop(tick(2)), None);
+        assert_eq!(deadlines.pop(tick(9)), Some(vec![client(2)]));
+        assert_eq!(deadlines.pop(tick(9)), Some(vec![client(1), client(3)]));
+        assert_eq!(deadlines.pop(tick(9)), None);
+        assert_eq!(deadlines.next(), Tick::NEVER);
+    }
+
+    #[test]
+    fn a_removed_entry_leaves_its_place_to_the_last_one_of_its_tick() {
+        let mut deadlines = Deadlines::default();
+        let entries = [1, 2, 3].map(|slot| deadlines.insert(tick(5), client(slot)));
+        assert_eq!(deadlines.remove(entries[0]), Some(client(3)));
+        assert_eq!(deadlines.remove(entries[1]), None);
+        assert_eq!(deadlines.len(), 1);
+        assert_eq!(deadlines.remove(entries[0]), None, "where client 3 is now");
+        assert!(deadlines.is_empty());
+        assert_eq!(deadlines.remove(Entry::NONE), None);
     }
 }

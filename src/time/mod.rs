@@ -1,3 +1,16 @@
-//! Time, in ticks, and what is due when.
+//! Time, in ticks, and which client is due next. Nothing here reads a clock.
 
 pub mod deadlines;
+pub mod tick;
+
+pub use deadlines::{Deadlines, Entry};
+pub use tick::{TICK, TICKS_PER_SECOND, Tick};
+
+/// The time of one turn, as the loop tells it to the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// How far the server's own time has come. It hardly moves while the process does not run.
+    pub tick: Tick,
+    /// The time of day, in seconds since 1970.
+    pub unix_seconds: u64,
+}

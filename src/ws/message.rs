@@ -115,6 +115,7 @@ impl MessageReader {
     }
 
     /// Tells whether the peer is in the middle of a frame or message, and whether of a new one.
+    #[inline]
     pub fn note_progress(&mut self) -> Progress {
         match self.unfinished.as_deref_mut() {
             None => Progress::Between,
@@ -123,6 +124,12 @@ impl MessageReader {
                 false => Progress::Begun,
             },
         }
+    }
+
+    /// Whether a part of a frame or message has come.
+    #[inline]
+    pub fn is_mid_message(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// The bytes held for an unfinished message, as capacity.
@@ -149,7 +156,7 @@ impl MessageReader {
                 Stage::Control { .. } => unfinished.receive_control(input)?,
             };
             match received {
-                Received::Starved => return Ok(None),
+                Received::NeedMore => return Ok(None),
                 Received::Part => {}
                 Received::Whole(incoming) => {
                     // A control frame may have come between the fragments of a message.
@@ -166,7 +173,7 @@ impl MessageReader {
 /// How far a stage came.
 enum Received {
     /// The input is used up.
-    Starved,
+    NeedMore,
     /// The stage is over, and nothing is whole yet.
     Part,
     /// A message or a control frame is whole.
@@ -194,7 +201,7 @@ impl Unfinished {
         let Some((header, header_len)) = Header::decode(bytes.split_at(filled_len).0)? else {
             *len = filled_len;
             take(input, filled_len - known_len);
-            return Ok(Received::Starved);
+            return Ok(Received::NeedMore);
         };
         take(input, header_len - known_len);
         admit(&header, self.payload.as_ref(), message_max)?;
@@ -230,7 +237,7 @@ impl Unfinished {
         *received += piece.len() as u64;
         payload.push(piece, message_max)?;
         if *received < header.payload_len {
-            return Ok(Received::Starved);
+            return Ok(Received::NeedMore);
         }
         let fin = header.fin;
         self.stage = Stage::default();
@@ -263,7 +270,7 @@ impl Unfinished {
         }
         *received += piece.len();
         if (*received as u64) < header.payload_len {
-            return Ok(Received::Starved);
+            return Ok(Received::NeedMore);
         }
         let payload = payload.get(..*received).unwrap_or_default();
         let incoming = match header.opcode {

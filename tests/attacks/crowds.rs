@@ -47,7 +47,7 @@ fn readers_that_stop(readers: usize, sleepers: usize, attack: &str) {
         reader.join().expect("those who read miss nothing");
     }
     // The sleepers hold their sockets until the server has dropped them.
-    scene.server.wait_for_log(&["client gone"]);
+    scene.server.wait_for_log(&["connection closed"]);
     let server = scene.end(attack);
     drop((server, sleeping));
 }
@@ -84,7 +84,9 @@ fn more_is_queued_than_there_may_be() {
         .map(|_| scene.server.join_with_small_buffer())
         .collect();
     flood(&scene.server);
-    scene.server.wait_for_log(&["client gone", "--max-queued"]);
+    scene
+        .server
+        .wait_for_log(&["connection closed", "--max-queued"]);
     let server = scene.end("20 readers stop, with queues without end and 4 MiB for all");
     drop((server, sleeping));
 }

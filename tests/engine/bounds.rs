@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::world::{Peer, UPGRADE, World, masked_frame};
 use fanfare::config::{
-    ACCEPTS_PER_TURN, Config, HTTP_READ_LEN, OWN_BYTES_MAX, READ_LEN, REFUSED_CLIENTS_MAX,
+    ACCEPTS_PER_TURN, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, READ_LEN, REFUSED_CLIENTS_MAX,
     WRITES_PER_TURN,
 };
-use fanfare::observe::metrics::End;
-use fanfare::time::deadlines::TICK;
+use fanfare::observe::CloseReason;
+use fanfare::time::TICK;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ fn answer_len() -> usize {
 
 #[test]
 fn an_echo_that_is_not_read_is_bounded_by_one_read_and_the_rest_stays_in_the_socket() {
-    let mut world = world_with(|config| config.echo = true);
+    let mut world = world_with(|config| config.chat.echo = true);
     let peer = world.connect();
     let upgrade = String::from_utf8_lossy(UPGRADE).replace("/ws", "/echo");
     peer.send(upgrade.as_bytes());
@@ -47,8 +47,8 @@ fn an_echo_that_is_not_read_is_bounded_by_one_read_and_the_rest_stays_in_the_soc
     peer.send(&flood);
     world.settle();
     let queued_len = world.engine.queued_len();
-    assert!(queued_len > OWN_BYTES_MAX, "it reads until the bound");
-    assert!(queued_len <= OWN_BYTES_MAX + READ_LEN, "{queued_len}");
+    assert!(queued_len > PRIVATE_LEN_MAX, "it reads until the bound");
+    assert!(queued_len <= PRIVATE_LEN_MAX + READ_LEN, "{queued_len}");
     assert!(peer.unread_len() > flood.len() / 2);
 }
 
@@ -63,9 +63,9 @@ fn answers_that_are_not_read_are_bounded_by_those_to_one_short_read() {
     let queued_len = world.engine.queued_len();
     // The read may also end a request that was begun in the one before.
     let answers = HTTP_READ_LEN / GET.len() + 1;
-    assert!(queued_len > OWN_BYTES_MAX, "it reads until the bound");
+    assert!(queued_len > PRIVATE_LEN_MAX, "it reads until the bound");
     assert!(
-        queued_len <= OWN_BYTES_MAX + answers * answer_len(),
+        queued_len <= PRIVATE_LEN_MAX + answers * answer_len(),
         "{queued_len}"
     );
     assert!(peer.unread_len() > flood.len() / 2);
@@ -88,7 +88,7 @@ fn a_laggard_gets_so_many_writes_a_turn_and_the_others_their_turn() {
     let before = laggard.socket().writes;
     world.turn();
     assert_eq!(laggard.socket().writes - before, WRITES_PER_TURN);
-    assert_eq!(world.engine.wait(world.now), Some(Duration::ZERO));
+    assert_eq!(world.wait(), Some(Duration::ZERO));
     world.settle();
     assert_eq!(laggard.take_lines(), lines);
 }
@@ -101,7 +101,7 @@ fn a_crowd_is_accepted_over_several_turns() {
     }
     world.turn();
     assert_eq!(world.engine.client_count(), ACCEPTS_PER_TURN);
-    assert_eq!(world.engine.wait(world.now), Some(Duration::ZERO));
+    assert_eq!(world.wait(), Some(Duration::ZERO));
     world.turn();
     assert_eq!(world.engine.client_count(), 300);
 }
@@ -117,7 +117,7 @@ fn those_who_join_together_are_not_pinged_together() {
     assert_eq!(world.engine.metrics().joined, 64);
 
     let start = world.now;
-    let period = Config::default().ping_period();
+    let period = Config::default().timeouts.ping_period();
     // A deadline holds for any moment within its tick, and so comes a tick later.
     let second_half = period / 2..=period + TICK;
     while !waiting.is_empty() {
@@ -135,13 +135,13 @@ fn those_who_join_together_are_not_pinged_together() {
 #[test]
 fn when_laggards_are_owed_too_much_together_the_one_owed_most_is_dropped() {
     let mut world = world_with(|config| {
-        config.max_message = 2_000;
-        config.max_queued = 100_000;
+        config.chat.max_message = 2_000;
+        config.chat.max_queued = 100_000;
     });
     let (speaker, most, less) = (world.join(), world.join(), world.join());
     let mut said = Vec::new();
     most.set_room(0);
-    for number in 0..150 {
+    for number in 0..140 {
         if number == 60 {
             less.take();
             less.set_room(0);
@@ -156,7 +156,7 @@ fn when_laggards_are_owed_too_much_together_the_one_owed_most_is_dropped() {
     }
     assert!(most.is_closed());
     assert!(!less.is_closed() && !speaker.is_closed());
-    assert_eq!(world.engine.metrics().ended(End::Overload), 1);
+    assert_eq!(world.engine.metrics().closed(CloseReason::Overload), 1);
     less.set_room(usize::MAX);
     world.settle();
     assert_eq!(less.take_lines(), said);
@@ -165,7 +165,7 @@ fn when_laggards_are_owed_too_much_together_the_one_owed_most_is_dropped() {
 #[test]
 fn when_answers_are_too_much_together_the_one_owed_most_is_dropped() {
     let answer_len = answer_len();
-    let mut world = world_with(|config| config.max_queued = 4 * answer_len);
+    let mut world = world_with(|config| config.chat.max_queued = 4 * answer_len);
     let (most, less) = (world.connect(), world.connect());
     for peer in [&less, &most] {
         peer.set_room(0);
@@ -177,7 +177,7 @@ fn when_answers_are_too_much_together_the_one_owed_most_is_dropped() {
     world.settle();
     assert!(most.is_closed() && !less.is_closed());
     assert_eq!(world.engine.queued_len(), 2 * answer_len);
-    assert_eq!(world.engine.metrics().ended(End::Overload), 1);
+    assert_eq!(world.engine.metrics().closed(CloseReason::Overload), 1);
 }
 
 /// Lets a peer say something every `gap` during some time; when it was closed for it, if it was.
@@ -196,7 +196,7 @@ fn chatter(world: &mut World, peer: &Peer, gap: Duration, time: Duration) -> Opt
 
 #[test]
 fn who_says_twice_what_the_rate_allows_is_warned_once_and_closed_with_1008_ten_seconds_later() {
-    let mut world = world_with(|config| config.message_rate = 10);
+    let mut world = world_with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     let closed = chatter(&mut world, &peer, SECOND / 20, 12 * SECOND).unwrap();
     assert!(
@@ -206,12 +206,12 @@ fn who_says_twice_what_the_rate_allows_is_warned_once_and_closed_with_1008_ten_s
     assert_eq!(world.engine.metrics().rate_warnings, 1);
     peer.shut();
     world.settle();
-    assert_eq!(world.engine.metrics().ended(End::RateExceeded), 1);
+    assert_eq!(world.engine.metrics().closed(CloseReason::RateExceeded), 1);
 }
 
 #[test]
 fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
-    let mut world = world_with(|config| config.message_rate = 10);
+    let mut world = world_with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     assert_eq!(chatter(&mut world, &peer, SECOND / 9, 30 * SECOND), None);
     assert_eq!(world.engine.metrics().rate_warnings, 0);
@@ -220,7 +220,7 @@ fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
 
 #[test]
 fn who_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
-    let mut world = world_with(|config| config.message_rate = 10);
+    let mut world = world_with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     let is_closed = (0..5).any(|_| {
         let closed = chatter(&mut world, &peer, SECOND / 20, 9 * SECOND);
@@ -232,7 +232,7 @@ fn who_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
 
 #[test]
 fn so_many_are_told_that_their_address_has_no_seat_and_the_rest_is_turned_away() {
-    let mut world = world_with(|config| config.max_clients_per_ip = Some(1));
+    let mut world = world_with(|config| config.network.max_clients_per_ip = Some(1));
     let seated = world.connect_from(stranger());
     let told: Vec<Peer> = (0..REFUSED_CLIENTS_MAX)
         .map(|_| world.connect_from(stranger()))
@@ -255,7 +255,7 @@ fn so_many_are_told_that_their_address_has_no_seat_and_the_rest_is_turned_away()
 
 #[test]
 fn when_one_that_was_told_leaves_the_next_is_told_again() {
-    let mut world = world_with(|config| config.max_clients_per_ip = Some(1));
+    let mut world = world_with(|config| config.network.max_clients_per_ip = Some(1));
     let crowd: Vec<Peer> = (0..1 + REFUSED_CLIENTS_MAX)
         .map(|_| world.connect_from(stranger()))
         .collect();
@@ -273,7 +273,7 @@ fn when_one_that_was_told_leaves_the_next_is_told_again() {
 
 #[test]
 fn a_failed_registration_gives_the_seat_of_its_address_back() {
-    let mut world = world_with(|config| config.max_clients_per_ip = Some(1));
+    let mut world = world_with(|config| config.network.max_clients_per_ip = Some(1));
     world
         .network
         .register_errors
@@ -297,5 +297,5 @@ fn a_join_costs_one_turn_one_read_and_one_write() {
     assert_eq!(world.engine.metrics().joined, 1);
     assert_eq!(peer.socket().reads, 1);
     assert_eq!(peer.socket().writes, 1);
-    assert_ne!(world.engine.wait(world.now), Some(Duration::ZERO));
+    assert_ne!(world.wait(), Some(Duration::ZERO));
 }

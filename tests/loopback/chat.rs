@@ -332,7 +332,8 @@ fn messages_that_come_one_by_one_leave_one_by_one() {
 #[test]
 fn what_waits_for_a_slow_reader_arrives_together_and_without_a_gap() {
     const COUNT: usize = 200;
-    const LEN: usize = 128 * 1024;
+    // A few of them may be joined into one frame.
+    const LEN: usize = 64 * 1024;
     // As many messages as the queue holds, and more bytes than the kernel does.
     let server = Server::start(&["--max-message", "256KiB", "--write-wait", "1min"]);
     let mut slow = server.join_with_small_buffer();
@@ -380,7 +381,7 @@ fn a_stuck_client_is_dropped_with_a_gapless_beginning_and_others_lose_nothing() 
         speaker.say(&said);
         assert_hear(&mut [speaker, other], &said);
     }
-    server.wait_for_log(&["client gone", "stuck"]);
+    server.wait_for_log(&["connection closed", "stuck"]);
     let heard = numbers(&stuck.hear_lines_to_the_end());
     assert!(heard.len() < COUNT, "it was not dropped");
     assert_eq!(heard, (0..heard.len()).collect::<Vec<_>>());

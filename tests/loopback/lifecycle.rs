@@ -634,7 +634,7 @@ fn a_message_that_is_too_big_is_logged_with_the_setting_that_would_allow_it() {
     peer.say(&"x".repeat(513));
     peer.expect_close(1009);
     drop(peer);
-    server.wait_for_log(&["client gone", "--max-message"]);
+    server.wait_for_log(&["connection closed", "--max-message"]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_slow_request_within_its_time_is_served() {
 
 #[test]
 fn a_kept_connection_on_which_nothing_more_comes_is_closed_without_a_word() {
-    let server = Server::start(&["--request-timeout", "300ms"]);
+    let server = Server::start(&["--keep-alive", "300ms"]);
     let mut peer = server.connect();
     peer.send(get("/"));
     assert_eq!(peer.response().status, 200);
@@ -255,7 +255,7 @@ fn a_member_that_takes_nothing_is_ended_after_the_write_wait() {
     let mut silent = server.join_with_small_buffer();
     let mut speaker = server.join();
     say_much(&mut speaker, 200);
-    server.wait_for_log(&["client gone", "write_timeout"]);
+    server.wait_for_log(&["connection closed", "write_timeout"]);
     let heard = silent.hear_lines_to_the_end().len();
     assert!(heard < 200, "it was not ended");
     speaker.say("all is well");
@@ -271,7 +271,7 @@ fn an_echo_that_is_not_read_is_ended_after_the_write_wait() {
     // Neither side takes any more, until the server has had enough.
     let refused = (0..10_000).find(|_| !peer.try_send(&message));
     assert!(refused.is_some(), "the server takes without end");
-    server.wait_for_log(&["client gone", "write_timeout"]);
+    server.wait_for_log(&["connection closed", "write_timeout"]);
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn answers_that_are_not_read_end_the_connection_after_the_write_wait() {
     };
     let cut_off = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
     assert!(cut_off.contains(&error), "{error}");
-    server.wait_for_log(&["client gone", "write_timeout"]);
+    server.wait_for_log(&["connection closed", "write_timeout"]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn break_socket(player: &mut Player, random: &mut Random) {
 
 /// Words that end a connection, and the close code that they bring.
 fn rubbish(random: &mut Random, config: &Config, is_echo: bool) -> (Vec<u8>, u16) {
-    let too_long = u16::try_from(config.max_message + 1).expect("small settings");
+    let too_long = u16::try_from(config.chat.max_message + 1).expect("small settings");
     let [high, low] = too_long.to_be_bytes();
     let (bytes, code): (Vec<u8>, u16) = match random.below(if is_echo { 12 } else { 13 }) {
         0 => (vec![0x81, 0x01, b'x'], 1002),

@@ -5,31 +5,31 @@ use std::time::Duration;
 
 use fanfare::config::CLOSE_WAIT;
 use fanfare::http::status::Refusal;
-use fanfare::observe::metrics::End;
+use fanfare::observe::CloseReason;
 use fanfare::ws::close::ProtocolError;
 
 use crate::player::Stage;
 use crate::simulation::{SECOND, SLACK, Simulation};
 
 /// How many connections ended in each of [`ENDS`].
-pub(crate) type Tally = [u64; End::KINDS];
+pub(crate) type Tally = [u64; CloseReason::KINDS];
 
 /// Every way in which a connection can end.
-pub(crate) const ENDS: [End; End::KINDS] = [
-    End::PeerClosed,
-    End::PeerGone,
-    End::Broken(ErrorKind::Other),
-    End::Protocol(ProtocolError::InvalidUtf8),
-    End::Refused(Refusal::Late),
-    End::Answered,
-    End::Idle,
-    End::Stuck,
-    End::PongTimeout,
-    End::MessageTimeout,
-    End::WriteTimeout,
-    End::RateExceeded,
-    End::Overload,
-    End::Shutdown,
+pub(crate) const ENDS: [CloseReason; CloseReason::KINDS] = [
+    CloseReason::PeerClosed,
+    CloseReason::PeerGone,
+    CloseReason::Broken(ErrorKind::Other),
+    CloseReason::Protocol(ProtocolError::InvalidUtf8),
+    CloseReason::Refused(Refusal::Late),
+    CloseReason::Answered,
+    CloseReason::Idle,
+    CloseReason::Stuck,
+    CloseReason::PongTimeout,
+    CloseReason::MessageTimeout,
+    CloseReason::WriteTimeout,
+    CloseReason::RateExceeded,
+    CloseReason::Overload,
+    CloseReason::Shutdown,
 ];
 
 impl Simulation {
@@ -44,7 +44,7 @@ impl Simulation {
         assert_eq!(engine.client_count(), 0, "every slot is free");
         assert_eq!(engine.queued_len(), 0, "every byte is given back");
         let metrics = engine.metrics();
-        let ends = ENDS.map(|end| metrics.ended(end));
+        let ends = ENDS.map(|end| metrics.closed(end));
         assert_eq!(
             metrics.accepted,
             ends.iter().sum::<u64>(),
@@ -63,7 +63,12 @@ impl Simulation {
         }
         self.witness.stage = Stage::Told(1001);
         let config = &self.config;
-        let longest = config.request_timeout.max(config.pong_wait) + config.write_wait;
+        let timeouts = &config.timeouts;
+        let input = timeouts
+            .request_timeout
+            .max(timeouts.keep_alive)
+            .max(timeouts.pong_wait);
+        let longest = input + timeouts.write_wait;
         // The backlog may hold some who wait for a seat, and give up no earlier than they got one.
         let rounds = 1 + self.world.network.backlog.len() as u32;
         let time = (longest + 2 * CLOSE_WAIT + 2 * SECOND) * rounds;
@@ -83,13 +88,15 @@ impl Simulation {
         self.pass(2 * SECOND);
         self.witness.stage = Stage::Told(1001);
         self.witness.peer.shut();
-        self.pass(self.config.request_timeout + self.config.write_wait + 3 * CLOSE_WAIT);
+        let timeouts = &self.config.timeouts;
+        let input = timeouts.request_timeout.max(timeouts.keep_alive);
+        self.pass(input + timeouts.write_wait + 3 * CLOSE_WAIT);
     }
 
     /// The server goes, and tells everybody after what they are owed.
     fn shut_down(&mut self) {
         self.catch_up();
-        self.world.engine.begin_shutdown();
+        self.world.begin_shutdown();
         self.witness.stage = Stage::Told(1001);
         self.settle();
         for player in &mut self.players {
@@ -104,7 +111,7 @@ impl Simulation {
                 player.peer.shut();
             }
         }
-        self.pass(self.config.drain + SLACK);
+        self.pass(self.config.timeouts.drain + SLACK);
         assert!(self.world.engine.is_shut_down());
     }
 

@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::panic;
 use std::thread;
 
-use fanfare::observe::metrics::End;
+use fanfare::observe::CloseReason;
 
 use endings::{ENDS, Tally};
 use simulation::Simulation;
@@ -53,7 +53,7 @@ fn run_all(seeds: &Range<u64>) -> Tally {
         let runners: Vec<_> = (0..threads)
             .map(|first| {
                 let seeds = seeds.clone().skip(first).step_by(threads);
-                scope.spawn(move || seeds.map(run).fold([0; End::KINDS], add))
+                scope.spawn(move || seeds.map(run).fold([0; CloseReason::KINDS], add))
             })
             .collect();
         runners
@@ -63,7 +63,7 @@ fn run_all(seeds: &Range<u64>) -> Tally {
                     .join()
                     .unwrap_or_else(|cause| panic::resume_unwind(cause))
             })
-            .fold([0; End::KINDS], add)
+            .fold([0; CloseReason::KINDS], add)
     })
 }
 

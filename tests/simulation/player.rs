@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
-use std::time::Instant;
+use std::time::Duration;
 
+use fanfare::client::timers::SLOWEST_READER;
 use fanfare::config::{CLOSE_WAIT, Config};
 
 use crate::random::Random;
@@ -68,9 +69,9 @@ pub(crate) struct Player {
     /// The close code that its last words must bring.
     pub(crate) expected_close: Option<u16>,
     /// When the server must be done with it, whatever else happens.
-    pub(crate) due: Option<(Wait, Instant)>,
+    pub(crate) due: Option<(Wait, Duration)>,
     /// When it first took less than there was for it, from which time on it may miss pings.
-    limited_since: Option<Instant>,
+    limited_since: Option<Duration>,
     answers: usize,
     taken_len: usize,
     pings_sent: u32,
@@ -121,7 +122,7 @@ impl Player {
     /// Says something that nobody else says, in one of the ways in which it can be said.
     pub(crate) fn say(&mut self, random: &mut Random, config: &Config) {
         let mut text = format!("{}.{}:", self.name, self.said.len());
-        let len_max = random.between(text.len(), config.max_message - 4);
+        let len_max = random.between(text.len(), config.chat.max_message - 4);
         while text.len() + 4 <= len_max {
             text.push(*random.pick(&['a', ' ', '\n', 'é', '€', '😀', 'z']));
         }
@@ -201,21 +202,26 @@ impl Player {
     }
 
     /// Notes what the server waits for, and since when.
-    pub(crate) fn watch_time(&mut self, now: Instant, config: &Config) {
+    pub(crate) fn watch_time(&mut self, now: Duration, config: &Config) {
         let wait = if self.peer.socket().server_has_shut {
             Some((Wait::End, CLOSE_WAIT))
         } else if !self.peer.is_accepted() || matches!(self.stage, Stage::Told(_)) {
             None
         } else if self.peer.is_blocked() {
-            Some((Wait::Write(self.taken_len), config.write_wait))
+            Some((Wait::Write(self.taken_len), config.timeouts.write_wait))
         } else if self.stage == Stage::Http {
-            Some((Wait::Request(self.answers), config.request_timeout))
+            let timeouts = &config.timeouts;
+            let wait = match self.answers {
+                0 => timeouts.request_timeout,
+                _ => timeouts.keep_alive.max(timeouts.request_timeout),
+            };
+            Some((Wait::Request(self.answers), wait))
         } else if (self.is_mute || self.is_silent) && self.outgoing.is_empty() {
             let is_smooth = self.peer.socket().write_max == usize::MAX;
             let taken_len = if is_smooth { 0 } else { self.taken_len };
-            Some((Wait::Peer(taken_len), config.pong_wait))
+            Some((Wait::Peer(taken_len), config.timeouts.pong_wait))
         } else if self.is_mid_message && self.has_begun_message() {
-            Some((Wait::Message, config.pong_wait))
+            Some((Wait::Message, config.timeouts.pong_wait))
         } else {
             None
         };
@@ -226,6 +232,16 @@ impl Player {
         let is_limited = self.peer.is_blocked() || self.peer.socket().room < usize::MAX / 2;
         if is_limited {
             self.limited_since.get_or_insert(now);
+        }
+    }
+
+    /// How much later than `due` the server may be done with it: a slow reader may come late to a ping.
+    pub(crate) fn patience(&self) -> Duration {
+        match self.due {
+            Some((Wait::Peer(_), _)) => {
+                Duration::from_secs((self.taken_len / SLOWEST_READER as usize) as u64)
+            }
+            _ => Duration::ZERO,
         }
     }
 
@@ -242,10 +258,10 @@ impl Player {
 
     /// Whether the server may have given it up, for what it does or fails to do, and not have been able
     /// to say so yet.
-    pub(crate) fn is_suspect(&self, now: Instant, config: &Config) -> bool {
+    pub(crate) fn is_suspect(&self, now: Duration, config: &Config) -> bool {
         let pings_unseen = self
             .limited_since
-            .is_some_and(|since| now >= since + config.pong_wait / 2);
+            .is_some_and(|since| now >= since + config.timeouts.pong_wait / 2);
         self.is_mute || self.is_silent || self.is_mid_message || pings_unseen
     }
 

@@ -39,6 +39,7 @@ impl Simulation {
             // Without a setting an address may have a hundred, which are never there.
             let is_crowded = self
                 .config
+                .network
                 .max_clients_per_ip
                 .is_some_and(|max| neighbours >= max);
             let is_refused = is_crowded || seated.len() >= self.client_limit;

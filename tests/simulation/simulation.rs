@@ -4,16 +4,15 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use fanfare::config::{Config, REFUSED_CLIENTS_MAX};
-use fanfare::id::ClientId;
-use fanfare::observe::metrics::End;
+use fanfare::config::{Config, READ_LEN, REFUSED_CLIENTS_MAX};
+use fanfare::observe::CloseReason;
 
 use crate::actions::act;
 use crate::endings::Tally;
 use crate::player::{Player, Stage};
 use crate::random::Random;
 use crate::seats::place;
-use crate::world::{UPGRADE, World, masked_frame};
+use crate::world::{UPGRADE, World, client_id, masked_frame};
 
 const PLAYERS_MAX: usize = 14;
 /// Deadlines have a grain of a tenth of a second, and one tick of doubt.
@@ -32,6 +31,8 @@ pub(crate) struct Simulation {
     pub(crate) witness: Player,
     /// All lines in the one order.
     pub(crate) order: Vec<String>,
+    /// The most lines that one turn brought.
+    largest_turn: usize,
     pub(crate) players: Vec<Player>,
     born: usize,
     pub(crate) has_rate_limit: bool,
@@ -42,23 +43,22 @@ impl Simulation {
         let mut random = Random::new(seed);
         let pong_wait = SECOND * random.between(2, 40) as u32;
         let has_rate_limit = random.chance(10);
-        let config = Config {
-            send_queue: random.between(1, 40),
-            max_message: random.between(40, 600),
-            max_queued: 1024
-                * match random.chance(30) {
-                    true => random.between(4, 64),
-                    false => random.between(200, 1_000),
-                },
-            message_rate: if has_rate_limit { 20 } else { 0 },
-            max_clients_per_ip: random.chance(30).then(|| random.between(1, 5)),
-            echo: true,
-            pong_wait,
-            ping_period: Some(pong_wait / random.between(2, 5) as u32),
-            write_wait: SECOND * random.between(1, 20) as u32,
-            request_timeout: SECOND * random.between(1, 20) as u32,
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.chat.send_queue = random.between(1, 40);
+        config.chat.max_message = random.between(40, 600);
+        config.chat.max_queued = 1024
+            * match random.chance(30) {
+                true => random.between(4, 64),
+                false => random.between(200, 1_000),
+            };
+        config.chat.message_rate = if has_rate_limit { 20 } else { 0 };
+        config.chat.echo = true;
+        config.network.max_clients_per_ip = random.chance(30).then(|| random.between(1, 5));
+        config.timeouts.pong_wait = pong_wait;
+        config.timeouts.ping_period = Some(pong_wait / random.between(2, 5) as u32);
+        config.timeouts.write_wait = SECOND * random.between(1, 20) as u32;
+        config.timeouts.request_timeout = SECOND * random.between(1, 20) as u32;
+        config.timeouts.keep_alive = SECOND * random.between(1, 30) as u32;
         let client_limit = random.between(3, 2 * PLAYERS_MAX);
         let mut world = World::with_limit(config.clone(), client_limit);
         world.network.short_means_blocked = random.chance(50);
@@ -71,6 +71,7 @@ impl Simulation {
             world,
             witness: Player::new("w".to_owned(), peer),
             order: Vec::new(),
+            largest_turn: 0,
             players: Vec::new(),
             born: 0,
             has_rate_limit,
@@ -121,13 +122,11 @@ impl Simulation {
                 .push_back(io::Error::from_raw_os_error(28)),
             16..20 => {
                 // Wakes without cause, of ids that are gone, in use again, or never were.
-                let id = random.below(2 * PLAYERS_MAX);
-                world
-                    .engine
-                    .note_ready(ClientId(id), random.chance(50), true, false);
-                world
-                    .engine
-                    .note_ready(ClientId(id << 30 | 1 << 20), true, true, true);
+                let (slot, generation) = (random.below(2 * PLAYERS_MAX), random.below(60));
+                let id = client_id(slot, generation);
+                world.engine.note_ready(id, random.chance(50), true, false);
+                let id = client_id(slot << 20, generation);
+                world.engine.note_ready(id, true, true, true);
             }
             20..28 => {
                 let wait = Duration::from_millis(random.below(3_000) as u64);
@@ -246,7 +245,7 @@ impl Simulation {
             if self.world.now >= end {
                 return;
             }
-            let sleep = self.world.engine.wait(self.world.now).unwrap_or(time);
+            let sleep = self.world.wait().unwrap_or(time);
             let sleep = sleep.max(Duration::from_millis(1));
             self.world.now = end.min(self.world.now + sleep);
         }
@@ -257,7 +256,7 @@ impl Simulation {
         for _ in 0..200_000 {
             self.turn();
             self.witness.deliver(usize::MAX);
-            let is_idle = self.world.engine.wait(self.world.now) != Some(Duration::ZERO);
+            let is_idle = self.world.wait() != Some(Duration::ZERO);
             if self.world.engine.is_shut_down() || (is_idle && !self.world.has_edges()) {
                 return;
             }
@@ -268,12 +267,13 @@ impl Simulation {
     /// Takes one turn, and checks all that must hold after it.
     fn turn(&mut self) {
         let before = self.order.len();
-        let overloads = self.world.engine.metrics().ended(End::Overload);
+        let overloads = self.world.engine.metrics().closed(CloseReason::Overload);
         let seated = self.seated();
         self.world.turn();
         self.seat_newcomers(seated);
         self.excuse_overloads(overloads);
         self.hear_witness();
+        self.largest_turn = self.largest_turn.max(self.order.len() - before);
         for player in &mut self.players {
             player.listen(&self.order, before);
             player.watch_time(self.world.now, &self.config);
@@ -300,7 +300,7 @@ impl Simulation {
 
     /// Whoever is owed something may be dropped when all together are owed too much; nobody else may.
     fn excuse_overloads(&mut self, before: u64) {
-        let dropped = self.world.engine.metrics().ended(End::Overload) - before;
+        let dropped = self.world.engine.metrics().closed(CloseReason::Overload) - before;
         let excused = self
             .players
             .iter_mut()
@@ -312,8 +312,8 @@ impl Simulation {
     fn check(&self) {
         let engine = &self.world.engine;
         assert!(engine.client_count() <= self.client_limit + REFUSED_CLIENTS_MAX);
-        // What was queued after the last check is some pings and close frames.
-        assert!(engine.queued_len() <= self.config.max_queued + 4096);
+        // What was queued after the last check is some pings and close frames, and the rest of one read.
+        assert!(engine.queued_len() <= self.config.chat.max_queued + READ_LEN + 4096);
         let is_over = !self.witness.peer.is_closed() || self.witness.stage == Stage::Told(1001);
         assert!(is_over, "the witness was closed");
         for player in &self.players {
@@ -322,15 +322,15 @@ impl Simulation {
             let is_suspect = player.is_suspect(self.world.now, &self.config) || self.has_rate_limit;
             if player.stage == Stage::Member && !is_suspect && !is_gone {
                 let lag = self.order.len().saturating_sub(*player.next_line.end());
-                // A begun frame and what waits behind it, each up to twice the queue.
+                // A begun frame and what waits behind it, each up to twice the queue and what one turn brings.
                 assert!(
-                    lag <= 4 * self.config.send_queue,
+                    lag <= 4 * self.config.chat.send_queue + self.largest_turn,
                     "{name} is {lag} messages behind"
                 );
             }
             if let Some((wait, due)) = player.due {
                 assert!(
-                    is_gone || self.world.now <= due + SLACK,
+                    is_gone || self.world.now <= due + SLACK + player.patience(),
                     "{name} is overdue: {wait:?}"
                 );
             }

@@ -17,13 +17,18 @@ use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fanfare::client::Stream;
 use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
 use fanfare::id::ClientId;
+use fanfare::time::{Now, Tick};
+
+/// The time of day at which the world begins: RFC 9110's example, Sun, 06 Nov 1994 08:49:37 GMT.
+pub const UNIX_START: u64 = 784_111_777;
 
 pub const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -58,6 +63,13 @@ pub struct Socket {
     is_write_blocked: bool,
     addr: SocketAddr,
     id: Option<ClientId>,
+}
+
+impl Socket {
+    /// Whether a read would not block.
+    fn is_readable(&self) -> bool {
+        !self.inbound.is_empty() || self.peer_has_shut || !self.read_errors.is_empty()
+    }
 }
 
 /// The server's end.
@@ -271,7 +283,8 @@ impl Network for ScriptedNetwork {
 pub struct World {
     pub engine: Engine<ScriptedStream>,
     pub network: ScriptedNetwork,
-    pub now: Instant,
+    /// How much time has passed since the start.
+    pub now: Duration,
 }
 
 impl World {
@@ -281,11 +294,10 @@ impl World {
 
     pub fn with_limit(config: Config, client_limit: usize) -> Self {
         config.check().expect("the test's settings make sense");
-        let now = Instant::now();
         Self {
-            engine: Engine::new(config, client_limit, now),
+            engine: Engine::new(config, client_limit),
             network: ScriptedNetwork::default(),
-            now,
+            now: Duration::ZERO,
         }
     }
 
@@ -333,14 +345,34 @@ impl World {
     /// Announces the edges and takes one turn.
     pub fn turn(&mut self) {
         self.announce();
-        self.engine.turn(&mut self.network, self.now);
+        let now = self.tick();
+        let now = Now {
+            tick: now,
+            unix_seconds: UNIX_START + self.now.as_secs(),
+        };
+        self.engine.turn(&mut self.network, now);
+    }
+
+    /// The time as the engine is told it.
+    pub fn tick(&self) -> Tick {
+        Tick::at(self.now)
+    }
+
+    /// How long the loop would sleep if nothing were announced; `None` for ever.
+    pub fn wait(&self) -> Option<Duration> {
+        let due = self.engine.next_due();
+        (due != Tick::NEVER).then(|| due.begins().saturating_sub(self.now))
+    }
+
+    pub fn begin_shutdown(&mut self) {
+        self.engine.begin_shutdown(self.tick());
     }
 
     /// Takes turns until nothing is left to do now.
     pub fn settle(&mut self) {
         for _ in 0..1_000_000 {
             self.turn();
-            let is_idle = self.engine.wait(self.now) != Some(Duration::ZERO);
+            let is_idle = self.wait() != Some(Duration::ZERO);
             if self.engine.is_shut_down() || (is_idle && !self.has_edges()) {
                 return;
             }
@@ -353,7 +385,7 @@ impl World {
         let end = self.now + time;
         loop {
             self.settle();
-            let sleep = self.engine.wait(self.now).unwrap_or(Duration::MAX);
+            let sleep = self.wait().unwrap_or(Duration::MAX);
             match self.now.checked_add(sleep) {
                 Some(next) if next <= end => {
                     self.now = next.max(self.now + Duration::from_millis(1))
@@ -371,7 +403,8 @@ impl World {
             .retain(|socket| !socket.borrow().server_has_closed);
         for socket in &self.network.sockets {
             let mut socket = socket.borrow_mut();
-            let readable = std::mem::take(&mut socket.is_read_edge);
+            // As epoll does, an edge is announced only if there is still something behind it.
+            let readable = std::mem::take(&mut socket.is_read_edge) && socket.is_readable();
             let writable = std::mem::take(&mut socket.is_write_edge);
             if let Some(id) = socket.id
                 && (readable || writable)
@@ -441,4 +474,10 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)
+}
+
+/// The id of a client that may be there, may be gone, or never was.
+pub fn client_id(slot: usize, generation: usize) -> ClientId {
+    let generation = NonZeroU32::new(generation as u32).unwrap_or(NonZeroU32::MIN);
+    ClientId::new(slot as u32, generation)
 }

@@ -1,0 +1,53 @@
+//! Where a peer is, in as few bytes as it takes.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// A peer's address and port. IPv4 addresses are held in their IPv6 form, and scopes are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddr {
+    ip: [u8; 16],
+    port: [u8; 2],
+}
+
+impl PeerAddr {
+    /// The address without the port.
+    pub fn ip(self) -> IpAddr {
+        Ipv6Addr::from(self.ip).to_canonical()
+    }
+}
+
+impl From<SocketAddr> for PeerAddr {
+    fn from(addr: SocketAddr) -> Self {
+        let ip = match addr.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self {
+            ip: ip.octets(),
+            port: addr.port().to_be_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port)).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_both_families_are_shown_as_they_are_written() {
+        for text in ["192.0.2.1:80", "[2001:db8::1]:65535", "[::1]:1"] {
+            let addr: SocketAddr = text.parse().expect("an address");
+            assert_eq!(PeerAddr::from(addr).to_string(), text);
+            assert_eq!(PeerAddr::from(addr).ip(), addr.ip());
+        }
+        let mapped: SocketAddr = "[::ffff:192.0.2.1]:80".parse().expect("an address");
+        assert_eq!(PeerAddr::from(mapped).to_string(), "192.0.2.1:80");
+    }
+}

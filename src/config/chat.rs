@@ -1,0 +1,65 @@
+//! Settings of the chat: what a message may be, and how much may wait.
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+
+use super::values::{parse_count, parse_len, parse_rate};
+
+/// What a message may be, and how much may wait.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Chat")]
+pub struct ChatSettings {
+    /// The largest message a client may send
+    #[arg(
+        long,
+        env = "FANFARE_MAX_MESSAGE",
+        value_name = "SIZE",
+        default_value = "512B",
+        value_parser = parse_len,
+        hide_env = true
+    )]
+    pub max_message: usize,
+
+    /// How many messages may wait for a client that does not take them; with one more it is dropped
+    #[arg(
+        long,
+        env = "FANFARE_SEND_QUEUE",
+        value_name = "N",
+        default_value = "256",
+        value_parser = parse_count,
+        hide_env = true
+    )]
+    pub send_queue: usize,
+
+    /// How many bytes may be queued for all clients together; beyond it those who owe most are dropped
+    #[arg(
+        long,
+        env = "FANFARE_MAX_QUEUED",
+        value_name = "SIZE",
+        default_value = "256MiB",
+        value_parser = parse_len,
+        hide_env = true
+    )]
+    pub max_queued: usize,
+
+    /// How many messages a second a client may send, in the long run; 0 for no limit
+    #[arg(
+        long,
+        env = "FANFARE_MESSAGE_RATE",
+        value_name = "N",
+        default_value = "100000",
+        value_parser = parse_rate,
+        hide_env = true
+    )]
+    pub message_rate: u32,
+
+    /// Also serve /echo, which sends every message back to its sender
+    #[arg(
+        long,
+        env = "FANFARE_ECHO",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new(),
+        hide_env = true
+    )]
+    pub echo: bool,
+}

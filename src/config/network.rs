@@ -1,0 +1,74 @@
+//! Settings of the network: where to listen, and for whom.
+
+use clap::Args;
+
+use super::CLIENTS_PER_IP_MIN;
+use super::values::{parse_count, parse_len, parse_origin};
+
+/// Where to listen, and for whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkSettings {
+    /// Where to listen: HOST:PORT, or :PORT for all interfaces, IPv6 and IPv4; port 0 picks a free one
+    #[arg(
+        long,
+        env = "FANFARE_ADDR",
+        value_name = "ADDR",
+        default_value = ":8080",
+        hide_env = true
+    )]
+    pub addr: String,
+
+    /// How many clients may be connected [default: what the descriptor limit allows]
+    #[arg(
+        long,
+        env = "FANFARE_MAX_CLIENTS",
+        value_name = "N",
+        value_parser = parse_count,
+        hide_env = true
+    )]
+    pub max_clients: Option<usize>,
+
+    /// How many clients may be connected from one IPv4 address or IPv6 /64 [default: a quarter of
+    /// --max-clients, at least 100, and no limit for loopback, where a proxy speaks for all]
+    #[arg(
+        long,
+        env = "FANFARE_MAX_CLIENTS_PER_IP",
+        value_name = "N",
+        value_parser = parse_count,
+        hide_env = true
+    )]
+    pub max_clients_per_ip: Option<usize>,
+
+    /// The size of the kernel's send buffer of each client [default: the kernel's choice]
+    #[arg(
+        long,
+        env = "FANFARE_SEND_BUFFER",
+        value_name = "SIZE",
+        value_parser = parse_len,
+        hide_env = true
+    )]
+    pub send_buffer: Option<usize>,
+
+    /// An origin whose pages may connect, besides the server's own; repeatable, * for all
+    #[arg(
+        long,
+        env = "FANFARE_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = parse_origin,
+        hide_env = true
+    )]
+    pub allow_origin: Vec<String>,
+}
+
+impl NetworkSettings {
+    /// How many clients one address may have, where `client_limit` may be connected in all, and whether
+    /// that holds for loopback too.
+    pub fn clients_per_ip(&self, client_limit: usize) -> (usize, bool) {
+        match self.max_clients_per_ip {
+            Some(max) => (max, true),
+            None => ((client_limit / 4).max(CLIENTS_PER_IP_MIN), false),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The slab of all clients, and what the engine keeps beside each.
+
+use std::num::NonZeroU32;
+
+use slab::Slab;
+
+use crate::client::Client;
+use crate::id::ClientId;
+use crate::time::Entry;
+
+/// A client and the engine's marks on it.
+#[derive(Debug)]
+pub(super) struct Slot<S> {
+    pub(super) client: Client<S>,
+    generation: NonZeroU32,
+    /// Where the deadlines list it.
+    pub(super) entry: Entry,
+    /// On the to-do lists, so as not to be put there twice.
+    pub(super) is_listed_readable: bool,
+    pub(super) is_listed_writable: bool,
+    /// Whether it takes one of the places of clients that are refused for want of a seat.
+    pub(super) is_refused: bool,
+}
+
+/// All clients. Every look-up checks the generation, so that a stale id finds nobody.
+#[derive(Debug)]
+pub(super) struct Clients<S> {
+    slab: Slab<Slot<S>>,
+    next_generation: NonZeroU32,
+}
+
+impl<S> Clients<S> {
+    pub(super) fn new() -> Self {
+        Self {
+            slab: Slab::new(),
+            next_generation: NonZeroU32::MIN,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// The id that the next client gets.
+    pub(super) fn next_id(&self) -> ClientId {
+        let slot = u32::try_from(self.slab.vacant_key());
+        let slot = slot.expect("descriptors are fewer than 32 bits count");
+        ClientId::new(slot, self.next_generation)
+    }
+
+    /// Adds a client under [`Clients::next_id`].
+    pub(super) fn insert(&mut self, client: Client<S>, is_refused: bool) -> ClientId {
+        let id = self.next_id();
+        self.slab.insert(Slot {
+            client,
+            generation: id.generation(),
+            entry: Entry::NONE,
+            is_listed_readable: false,
+            is_listed_writable: false,
+            is_refused,
+        });
+        self.next_generation = self
+            .next_generation
+            .checked_add(1)
+            .unwrap_or(NonZeroU32::MIN);
+        id
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: ClientId) -> Option<&Slot<S>> {
+        let slot = self.slab.get(id.slot())?;
+        (slot.generation == id.generation()).then_some(slot)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: ClientId) -> Option<&mut Slot<S>> {
+        let slot = self.slab.get_mut(id.slot())?;
+        (slot.generation == id.generation()).then_some(slot)
+    }
+
+    pub(super) fn remove(&mut self, id: ClientId) -> Option<Slot<S>> {
+        self.get(id)?;
+        self.slab.try_remove(id.slot())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
+        self.slab.iter().map(|(key, slot)| {
+            let key = u32::try_from(key).unwrap_or(u32::MAX);
+            (ClientId::new(key, slot.generation), &slot.client)
+        })
+    }
+
+    pub(super) fn ids(&self) -> Vec<ClientId> {
+        self.iter().map(|(id, _)| id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::time::Tick;
+
+    #[test]
+    fn an_id_that_outlives_its_client_finds_nobody() {
+        let client = || {
+            let addr = ([127, 0, 0, 1], 1).into();
+            Client::new((), addr, Tick::START, &Config::default())
+        };
+        let mut clients = Clients::new();
+        let first = clients.insert(client(), false);
+        assert!(clients.remove(first).is_some());
+        let second = clients.insert(client(), false);
+        assert_eq!(first.slot(), second.slot());
+        assert!(clients.get(first).is_none() && clients.get_mut(first).is_none());
+        assert!(clients.remove(first).is_none());
+        assert!(clients.get(second).is_some());
+        assert_eq!(clients.ids(), [second]);
+    }
+}

@@ -1,0 +1,119 @@
+//! The reasons for which a connection is closed.
+
+use std::fmt;
+
+use crate::http::status::Refusal;
+use crate::ws::close::ProtocolError;
+
+/// Why a connection is closed. The first reason stands; what happens while it is being closed changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The peer began the close handshake.
+    PeerClosed,
+    /// The peer ended the stream without a close frame, or between two requests.
+    PeerGone,
+    /// The socket failed.
+    Broken(std::io::ErrorKind),
+    /// The peer broke a rule of the WebSocket protocol.
+    Protocol(ProtocolError),
+    /// A request was refused.
+    Refused(Refusal),
+    /// The last answer of an HTTP connection was sent.
+    Answered,
+    /// No further request came on a connection that was kept.
+    Idle,
+    /// The send queue was full and the socket took nothing.
+    Stuck,
+    /// No pong came in time.
+    PongTimeout,
+    /// A message was begun and not finished in time.
+    MessageTimeout,
+    /// The socket took nothing of what was queued for too long.
+    WriteTimeout,
+    /// More messages than the rate allows, for longer than the warning period.
+    RateExceeded,
+    /// Too much was queued for all clients together, and most of it for this one.
+    Overload,
+    /// The server is shutting down.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// How many kinds of reasons there are.
+    pub const KINDS: usize = 14;
+
+    /// The name of this kind of reason, as counters and logs show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::PeerGone => "peer_gone",
+            Self::Broken(_) => "broken",
+            Self::Protocol(_) => "protocol",
+            Self::Refused(_) => "refused",
+            Self::Answered => "answered",
+            Self::Idle => "idle",
+            Self::Stuck => "stuck",
+            Self::PongTimeout => "pong_timeout",
+            Self::MessageTimeout => "message_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::RateExceeded => "rate_exceeded",
+            Self::Overload => "overload",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whether this server ended the connection for a rule or a limit of its own, which its
+    /// operator may want to know; the others are everyday reasons.
+    pub fn is_policy(self) -> bool {
+        matches!(
+            self,
+            Self::Stuck
+                | Self::RateExceeded
+                | Self::Overload
+                | Self::Protocol(ProtocolError::MessageTooBig)
+                | Self::Refused(
+                    Refusal::TooManyClients | Refusal::TooManyFromAddress | Refusal::ForeignOrigin
+                )
+        )
+    }
+
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::PeerClosed => 0,
+            Self::PeerGone => 1,
+            Self::Broken(_) => 2,
+            Self::Protocol(_) => 3,
+            Self::Refused(_) => 4,
+            Self::Answered => 5,
+            Self::Idle => 6,
+            Self::Stuck => 7,
+            Self::PongTimeout => 8,
+            Self::MessageTimeout => 9,
+            Self::WriteTimeout => 10,
+            Self::Shutdown => 11,
+            Self::RateExceeded => 12,
+            Self::Overload => 13,
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerClosed => f.write_str("the peer closed"),
+            Self::PeerGone => f.write_str("the peer is gone"),
+            Self::Broken(kind) => write!(f, "the socket failed: {kind}"),
+            Self::Protocol(error) => write!(f, "protocol error: {error}"),
+            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Self::Answered => f.write_str("answered"),
+            Self::Idle => f.write_str("no further request"),
+            Self::Stuck => f.write_str("the send queue is full (--send-queue)"),
+            Self::PongTimeout => f.write_str("no pong in time (--pong-wait)"),
+            Self::MessageTimeout => f.write_str("a message was not finished in time (--pong-wait)"),
+            Self::WriteTimeout => f.write_str("nothing was taken in time (--write-wait)"),
+            Self::RateExceeded => f.write_str("too many messages (--message-rate)"),
+            Self::Overload => f.write_str("too much is queued in all (--max-queued)"),
+            Self::Shutdown => f.write_str("the server is shutting down"),
+        }
+    }
+}

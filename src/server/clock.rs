@@ -1,0 +1,58 @@
+//! The only place that reads the clock.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::info;
+
+use crate::time::{Now, Tick};
+
+/// The loop never sleeps longer, so that a sleep that is longer is known not to be its own.
+pub(super) const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// A turn takes well under this; a longer one means that the process did not run.
+const TURN_MAX: Duration = Duration::from_secs(2);
+
+/// Time as clients experience it: it hardly moves while the server itself is stopped or suspended, so
+/// that nobody is late for a deadline that the server slept through.
+#[derive(Debug)]
+pub(super) struct Clock {
+    last: Instant,
+    /// The time that has passed since the start.
+    elapsed: Duration,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn read(&mut self) -> Now {
+        let now = Instant::now();
+        let mut passed = now.saturating_duration_since(self.last);
+        self.last = now;
+        if passed > SLEEP_MAX + TURN_MAX {
+            info!(
+                ?passed,
+                "the server did not run for a while, deadlines move"
+            );
+            // Time goes on even if every turn should take that long.
+            passed = SLEEP_MAX;
+        }
+        self.elapsed += passed;
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Now {
+            tick: Tick::at(self.elapsed),
+            unix_seconds: unix.map_or(0, |since| since.as_secs()),
+        }
+    }
+
+    /// How long to sleep until `tick` begins, as the clock was last read.
+    pub(super) fn until(&self, tick: Tick) -> Duration {
+        if tick == Tick::NEVER {
+            return SLEEP_MAX;
+        }
+        tick.begins().saturating_sub(self.elapsed).min(SLEEP_MAX)
+    }
+}

@@ -1,0 +1,109 @@
+//! What a WebSocket peer's messages and control frames mean.
+
+use std::borrow::Cow;
+
+use super::{Closing, Event};
+use crate::client::outbox::Outbox;
+use crate::observe::CloseReason;
+use crate::ws::close::ProtocolError;
+use crate::ws::frame::{self, Opcode, ServerHeader};
+use crate::ws::message::{Incoming, MessageReader};
+
+/// Takes the next message of a member of a room.
+#[inline]
+pub(super) fn receive_chat<'a>(
+    reader: &mut MessageReader,
+    input: &mut &'a mut [u8],
+    outbox: &mut Outbox,
+    message_max: usize,
+) -> Option<Event<'a>> {
+    Some(match reader.next(input, message_max) {
+        Ok(Some(Incoming::Text(text))) => Event::Message(text),
+        Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
+            Some(text) => Event::Message(text),
+            None => fail(ProtocolError::BinaryNotText),
+        },
+        Ok(Some(incoming)) => receive_control(&incoming, outbox),
+        Ok(None) => return None,
+        Err(error) => fail(error),
+    })
+}
+
+/// Takes the next message of a peer that talks to itself.
+pub(super) fn receive_echo<'a>(
+    reader: &mut MessageReader,
+    input: &mut &'a mut [u8],
+    outbox: &mut Outbox,
+    message_max: usize,
+) -> Option<Event<'a>> {
+    Some(match reader.next(input, message_max) {
+        Ok(Some(Incoming::Text(text))) => echo(Opcode::Text, into_bytes(text), outbox),
+        Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, outbox),
+        Ok(Some(incoming)) => receive_control(&incoming, outbox),
+        Ok(None) => return None,
+        Err(error) => fail(error),
+    })
+}
+
+/// A close frame. The answer to one has its code, if it had any (RFC 6455 §5.5.1).
+pub(super) fn close_frame(code: Option<u16>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match code {
+        Some(code) => frame::encode_frame(Opcode::Close, &code.to_be_bytes(), &mut bytes),
+        None => frame::encode_frame(Opcode::Close, b"", &mut bytes),
+    }
+    bytes
+}
+
+fn receive_control(incoming: &Incoming<'_>, outbox: &mut Outbox) -> Event<'static> {
+    match incoming {
+        Incoming::Ping(payload) => {
+            outbox.push_pong(payload);
+            Event::Served
+        }
+        Incoming::Close(code) => Event::Closing(Closing {
+            reason: CloseReason::PeerClosed,
+            last_bytes: close_frame(*code),
+        }),
+        Incoming::Pong | Incoming::Text(_) | Incoming::Binary(_) => Event::Pong,
+    }
+}
+
+/// Fails the WebSocket connection (RFC 6455 §7.1.7): the ladder from a broken rule to its close code.
+fn fail(error: ProtocolError) -> Event<'static> {
+    Event::Closing(Closing {
+        reason: CloseReason::Protocol(error),
+        last_bytes: close_frame(Some(error.close_code() as u16)),
+    })
+}
+
+/// A long message moves into the outbox as it is, behind a header of its own.
+fn echo(opcode: Opcode, payload: Cow<'_, [u8]>, outbox: &mut Outbox) -> Event<'static> {
+    match payload {
+        Cow::Borrowed(payload) => {
+            let mut bytes = Vec::new();
+            frame::encode_frame(opcode, payload, &mut bytes);
+            outbox.push_private(bytes);
+        }
+        Cow::Owned(payload) => {
+            let header = ServerHeader::encode(opcode, payload.len());
+            outbox.push_private(header.as_bytes().to_vec());
+            outbox.push_private(payload);
+        }
+    }
+    Event::Served
+}
+
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+fn into_text(bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+    match bytes {
+        Cow::Borrowed(bytes) => simdutf8::basic::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
