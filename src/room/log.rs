@@ -265,7 +265,7 @@ mod tests {
         let free: usize = pool
             .free
             .iter()
-            .map(super::super::batch::Batch::held_len)
+            .map(Batch::held_len)
             .sum();
         assert_eq!(free, pool.free_len);
     }
