@@ -58,9 +58,9 @@ impl Batch {
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message.as_bytes());
-        // Every byte is written again, so that the compiler can do it without a branch, many at a time.
-        for byte in self.bytes.split_at_mut(start).1 {
-            *byte = if *byte == b'\n' { b' ' } else { *byte };
+        let added = self.bytes.split_at_mut(start).1;
+        if memchr::memchr(b'\n', added).is_some() {
+            replace_newlines(added);
         }
         self.message_count += 1;
     }
@@ -141,6 +141,15 @@ impl Batch {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.message_count == 0
+    }
+}
+
+/// Turns newlines into spaces. Every byte is written again, so that the compiler can do it without a branch, many
+/// at a time.
+#[cold]
+fn replace_newlines(text: &mut [u8]) {
+    for byte in text {
+        *byte = if *byte == b'\n' { b' ' } else { *byte };
     }
 }
 

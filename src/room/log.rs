@@ -262,11 +262,7 @@ mod tests {
         log.note_offered(&mut pool);
         log.unpin(0, &mut pool);
         assert!(pool.free_len <= POOL_LEN_MAX && pool.free.len() > 10);
-        let free: usize = pool
-            .free
-            .iter()
-            .map(Batch::held_len)
-            .sum();
+        let free: usize = pool.free.iter().map(Batch::held_len).sum();
         assert_eq!(free, pool.free_len);
     }
 }
