@@ -33,6 +33,7 @@ pub mod http;
 pub mod id;
 pub mod limits;
 pub mod observe;
+pub mod outbox;
 pub mod room;
 pub mod server;
 pub mod session;

@@ -1,30 +1,25 @@
 //! A connected peer: its stream, how far its connection has come, what it is owed, and when it is due.
 
-pub mod outbox;
 pub mod peer;
 pub mod rate;
 pub mod socket;
 pub mod timers;
+mod write;
 
 use std::net::SocketAddr;
 
-use crate::config::{
-    CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts, WRITES_PER_TURN,
-};
+use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts};
 use crate::observe::CloseReason;
-use crate::room::{Cursor, Hub, Membership};
+use crate::outbox::Outbox;
+use crate::room::Membership;
 use crate::session::Session;
 use crate::time::Tick;
 
-use outbox::Outbox;
 use peer::PeerAddr;
 use rate::{MessageRate, Verdict};
 use socket::Input;
 pub use socket::{Fill, Stream};
 use timers::{Due, Timers};
-
-/// A ping without payload, encoded.
-const PING: &[u8] = &[0x89, 0x00];
 
 /// Our record of a connected peer.
 #[derive(Debug)]
@@ -77,181 +72,6 @@ impl<S: Stream> Client<S> {
             _ => buffer,
         };
         self.input.fill(&mut self.stream, buffer)
-    }
-
-    /// Offers the room's newest batches, `news`, to a member: to the socket, or behind what is owed.
-    ///
-    /// # Errors
-    /// The client has to go: its queue is full and its socket takes nothing, or the queue is full twice over
-    /// and the socket takes too little, or the socket failed.
-    #[inline]
-    pub fn offer(
-        &mut self,
-        membership: Membership,
-        hub: &mut Hub,
-        gather: &mut Vec<u8>,
-        now: Tick,
-        config: &Config,
-    ) -> Result<(), CloseReason> {
-        let Some((log, _)) = hub.log_mut(membership.room) else {
-            return Ok(());
-        };
-        for number in log.news() {
-            if !self.outbox.is_empty() {
-                if self.outbox.cursor().is_none() {
-                    let cursor = Cursor::new(membership.room, number, 0, log);
-                    self.outbox.begin_behind(cursor);
-                }
-                return self.check_queue(hub, gather, now, config);
-            }
-            let Some(batch) = log.batch(number) else {
-                return Ok(());
-            };
-            let frame = batch.frame();
-            let len = frame.len();
-            let written = socket::write(&mut self.stream, frame, &mut self.is_writable)?;
-            self.timers.note_written(written, now, &config.timeouts);
-            if written < len {
-                let cursor = Cursor::new(membership.room, number, written, log);
-                self.outbox.begin_behind(cursor);
-                self.timers.note_owed(now, &config.timeouts);
-            }
-        }
-        Ok(())
-    }
-
-    /// Judges a member that is behind by its send queue. Its socket is offered what is owed before.
-    fn check_queue(
-        &mut self,
-        hub: &mut Hub,
-        gather: &mut Vec<u8>,
-        now: Tick,
-        config: &Config,
-    ) -> Result<(), CloseReason> {
-        let bound = config.chat.send_queue as u64;
-        if self.waiting_messages(hub) <= bound {
-            return Ok(());
-        }
-        // The socket may have room that was not announced yet.
-        self.is_writable = true;
-        let takes_some = self.flush(hub, gather, now, &config.timeouts)?;
-        let bound = bound * if takes_some { 2 } else { 1 };
-        if self.waiting_messages(hub) > bound {
-            return Err(CloseReason::Stuck);
-        }
-        Ok(())
-    }
-
-    fn waiting_messages(&self, hub: &Hub) -> u64 {
-        let waiting = self.outbox.cursor().and_then(|cursor| {
-            let log = hub.log(cursor.room())?;
-            Some(cursor.waiting_messages(log))
-        });
-        waiting.unwrap_or(0)
-    }
-
-    /// Writes what is owed until the socket takes no more, or this client's turn is over. Tells whether the
-    /// socket took something.
-    ///
-    /// # Errors
-    /// The socket failed.
-    pub fn flush(
-        &mut self,
-        hub: &mut Hub,
-        gather: &mut Vec<u8>,
-        now: Tick,
-        timeouts: &Timeouts,
-    ) -> Result<bool, CloseReason> {
-        let was_paused = self.is_paused();
-        let mut taken_len = 0;
-        for _ in 0..WRITES_PER_TURN {
-            if self.outbox.is_empty() || !self.is_writable {
-                break;
-            }
-            let bytes = self.outbox.next_bytes(hub, gather);
-            if bytes.is_empty() {
-                self.outbox.settle(hub);
-                break;
-            }
-            let written = socket::write(&mut self.stream, bytes, &mut self.is_writable)?;
-            taken_len += written;
-            self.outbox.advance(written, hub);
-        }
-        if taken_len > 0 {
-            self.note_taken(taken_len, now, timeouts);
-        }
-        if self.outbox.is_empty() {
-            self.timers.stop_write();
-        } else {
-            self.timers.note_owed(now, timeouts);
-        }
-        self.resume_input(was_paused, now, timeouts);
-        Ok(taken_len > 0)
-    }
-
-    /// The socket took some of what is owed: that is progress, and a sign of life.
-    fn note_taken(&mut self, len: usize, now: Tick, timeouts: &Timeouts) {
-        self.timers.note_written(len, now, timeouts);
-        if self.outbox.is_empty() {
-            return;
-        }
-        self.timers.renew_write(now, timeouts);
-        if let Phase::Flushing { due, .. } = &mut self.phase {
-            *due = now.after(timeouts.write_wait);
-        }
-    }
-
-    /// Starts the clocks again that stood still while the peer had not taken its answers.
-    fn resume_input(&mut self, was_paused: bool, now: Tick, timeouts: &Timeouts) {
-        let Phase::Open(session) = &self.phase else {
-            return;
-        };
-        if session.is_http() {
-            if self.outbox.is_empty() {
-                let progress = session.progress();
-                self.timers.await_request(progress, now, timeouts);
-            }
-        } else if was_paused && !self.is_paused() {
-            self.timers.resume_message(now, timeouts);
-        }
-    }
-
-    /// Offers what is owed once more to a socket that took nothing for the write wait: the kernel announces
-    /// room only when there is much of it.
-    ///
-    /// # Errors
-    /// It still takes nothing, or it failed.
-    pub fn flush_late(
-        &mut self,
-        hub: &mut Hub,
-        gather: &mut Vec<u8>,
-        now: Tick,
-        timeouts: &Timeouts,
-    ) -> Result<(), CloseReason> {
-        self.is_writable = true;
-        if self.flush(hub, gather, now, timeouts)? {
-            Ok(())
-        } else {
-            Err(CloseReason::WriteTimeout)
-        }
-    }
-
-    /// Sends a ping, and says when the next is due.
-    ///
-    /// # Errors
-    /// The socket failed.
-    pub fn ping(&mut self, now: Tick, timeouts: &Timeouts) -> Result<(), CloseReason> {
-        self.timers.renew_ping(now, timeouts);
-        if !self.outbox.is_empty() {
-            self.outbox.push_ping();
-            return Ok(());
-        }
-        let written = socket::write(&mut self.stream, PING, &mut self.is_writable)?;
-        if written < PING.len() {
-            self.outbox.push_control_rest(PING, written);
-            self.timers.note_owed(now, timeouts);
-        }
-        Ok(())
     }
 
     /// Ends our side of the stream, once all that was owed is written.

@@ -1,8 +1,8 @@
 //! When one client is due, per kind of timeout.
 
 use crate::config::Timeouts;
-use crate::session::Progress;
 use crate::time::Tick;
+use crate::ws::message::Progress;
 
 /// A reader this slow, in bytes a second, is still waited for: what was written before a ping is given so
 /// much time to be read before the pong.

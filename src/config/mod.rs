@@ -10,7 +10,7 @@
 //! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
 //! | what it said beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
 //! | answers and echoes it does not take | twice [`OWN_BYTES_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
-//! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::client::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
+//! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
 //! | references to shared batches | 24 for each of four times `--send-queue`, in a buffer that doubles: 48 KiB | until it is dropped |
 //!
 //! Only some of this can come together: with the defaults the worst client costs about 260 KiB while it speaks

@@ -1,12 +1,12 @@
 //! What a peer's requests mean: a request to the page, an upgrade, a refusal.
 
 use super::{Closing, Endpoint, Event};
-use crate::client::outbox::Outbox;
 use crate::config::Config;
 use crate::http::page::Asset;
 use crate::http::status::{Refusal, Status};
 use crate::http::{self, Request, Response};
 use crate::observe::CloseReason;
+use crate::outbox::Outbox;
 use crate::ws::handshake;
 
 /// Answers one request.

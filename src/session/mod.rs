@@ -6,11 +6,11 @@ mod websocket;
 
 use std::borrow::Cow;
 
-use crate::client::outbox::Outbox;
 use crate::config::Config;
 use crate::http::HeadReader;
 use crate::http::status::Refusal;
 use crate::observe::CloseReason;
+use crate::outbox::Outbox;
 use crate::room::Membership;
 use crate::ws::close::CloseCode;
 use crate::ws::message::MessageReader;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{Closing, Event};
-use crate::client::outbox::Outbox;
 use crate::observe::CloseReason;
+use crate::outbox::Outbox;
 use crate::ws::close::ProtocolError;
 use crate::ws::frame::{self, Opcode, ServerHeader};
 use crate::ws::message::{Incoming, MessageReader};

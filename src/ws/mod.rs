@@ -9,4 +9,5 @@ pub mod handshake;
 pub mod mask;
 pub mod message;
 pub mod payload;
+mod unfinished;
 pub mod utf8;
