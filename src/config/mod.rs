@@ -4,20 +4,25 @@
 //!
 //! | what | at most | when |
 //! |---|---|---|
-//! | its entry in the slab | 128 | always |
-//! | its seat in the room, its deadlines | 40 | always |
+//! | its slot in the slab | 104 | always |
+//! | its seat in the room, its entry in the deadlines | 8 each | always |
 //! | a request head that is not whole | twice [`HEAD_MAX`](crate::http::HEAD_MAX), 16 KiB: buffers double as they grow | until it is |
 //! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
-//! | what it said beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
-//! | answers and echoes it does not take | twice [`OWN_BYTES_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
+//! | what it sent beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
+//! | answers and echoes it does not take | twice [`PRIVATE_LEN_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
 //! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
-//! | references to shared batches | 24 for each of four times `--send-queue`, in a buffer that doubles: 48 KiB | until it is dropped |
+//! | its cursor into the room's log | 300 | while it is behind |
 //!
 //! Only some of this can come together: with the defaults the worst client costs about 260 KiB while it speaks
-//! HTTP, and 120 KiB in the room; an idle one costs 150 bytes. The batches themselves are shared; they and all
-//! of the answers and echoes together stay below `--max-queued` and what one client adds in a turn, because
-//! those who are owed most are dropped. Messages that are not whole are in no sum but that of the clients: for
-//! a large `--max-message` choose `--max-clients` to fit.
+//! HTTP, and 72 KiB in the room; an idle one costs 120 bytes.
+//!
+//! # What a room and the whole can cost
+//!
+//! A room's log keeps what the slowest of its readers still has to get: at most four times `--send-queue`
+//! messages, and what one turn brings. The logs of all rooms, all answers and echoes, and all that is left to
+//! the next turn stay together below `--max-queued` and what one client adds in a turn, because the clients for
+//! which most is queued are dropped. Free buffers take 1 MiB at most. Messages that are not whole are in no sum
+//! but that of the clients: for a large `--max-message` choose `--max-clients` to fit.
 
 mod bounds;
 mod chat;

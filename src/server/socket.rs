@@ -9,7 +9,7 @@ use crate::client::{Client, Stream};
 
 /// Besides this, an idle client costs its place among the members and its entry in the deadlines, 8 bytes
 /// each. Sockets of debug builds are larger.
-const _: () = assert!(cfg!(debug_assertions) || size_of::<Client<TcpStream>>() <= 96);
+const _: () = assert!(cfg!(debug_assertions) || size_of::<Client<TcpStream>>() <= 88);
 
 impl Stream for TcpStream {
     // With epoll (see its manual's questions and answers), and with kqueue, what comes or becomes free
