@@ -20,8 +20,8 @@ impl ClientId {
 
     /// Its place in the slab.
     #[inline]
-    pub fn slot(self) -> usize {
-        self.slot as usize
+    pub fn slot(self) -> u32 {
+        self.slot
     }
 
     /// Which of the slot's clients it is.

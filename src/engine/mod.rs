@@ -226,7 +226,7 @@ impl<S: Stream> Engine<S> {
             return;
         }
         self.unschedule(entry);
-        let entry = self.deadlines.insert(due, id);
+        let entry = self.deadlines.insert(due, id.slot());
         if let Some(slot) = self.clients.get_mut(id) {
             slot.entry = entry;
         }
@@ -235,6 +235,7 @@ impl<S: Stream> Engine<S> {
     /// Removes an entry of the deadlines, and tells the client that gets its place.
     fn unschedule(&mut self, entry: Entry) {
         if let Some(moved) = self.deadlines.remove(entry)
+            && let Some(moved) = self.clients.at(moved)
             && let Some(slot) = self.clients.get_mut(moved)
         {
             slot.entry = entry;

@@ -152,7 +152,7 @@ impl<S: Stream> Engine<S> {
                         }
                     }
                     // Consecutive ids differ in their low bits, which is all that the jitter looks at.
-                    let jitter = u32::try_from(id.slot()).unwrap_or_default();
+                    let jitter = id.slot();
                     client.timers_mut().open(jitter, *now, &config.timeouts);
                 }
                 Some(Event::Closing(closing)) => {

@@ -14,7 +14,9 @@ use crate::ws::close::CloseCode;
 impl<S: Stream> Engine<S> {
     pub(super) fn check_timeouts(&mut self) {
         self.log_limiter.report(self.now);
-        while let Some(ids) = self.deadlines.pop(self.now) {
+        while let Some(slots) = self.deadlines.pop(self.now) {
+            let ids = slots.into_iter().filter_map(|slot| self.clients.at(slot));
+            let ids: Vec<ClientId> = ids.collect();
             for &id in &ids {
                 if let Some(slot) = self.clients.get_mut(id) {
                     slot.entry = Entry::NONE;

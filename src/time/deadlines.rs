@@ -4,16 +4,17 @@
 //! comes the client is checked and scheduled again; until then it costs nothing. A deadline that moves
 //! further away is therefore free. One that moves nearer moves the entry, in constant time: the client knows
 //! its place, and the last entry of a tick fills the place of one that goes, as in a room's list of members.
+//!
+//! An entry is a client's slot: it goes with its client, so that no other client can be meant.
 
 use std::collections::BTreeMap;
 
 use super::tick::Tick;
-use crate::id::ClientId;
 
 /// The entries of all clients, by tick.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    due: BTreeMap<Tick, Vec<ClientId>>,
+    due: BTreeMap<Tick, Vec<u32>>,
 }
 
 /// Where a client's entry is.
@@ -39,29 +40,33 @@ impl Entry {
 
 impl Deadlines {
     /// Adds the entry of a client that has none. [`Tick::NEVER`] adds nothing.
-    pub fn insert(&mut self, tick: Tick, id: ClientId) -> Entry {
+    pub fn insert(&mut self, tick: Tick, slot: u32) -> Entry {
         if tick == Tick::NEVER {
             return Entry::NONE;
         }
-        let ids = self.due.entry(tick).or_default();
-        let place = u32::try_from(ids.len()).expect("there are fewer clients than 32 bits count");
-        ids.push(id);
+        let slots = self.due.entry(tick).or_default();
+        if slots.len() == slots.capacity() {
+            // Doubling would cost an idle client half as much again.
+            slots.reserve_exact(4 + slots.len() / 4);
+        }
+        let place = u32::try_from(slots.len()).expect("slots are 32-bit numbers");
+        slots.push(slot);
         Entry { tick, place }
     }
 
     /// Removes an entry. Returns the client that got its place, whose entry the caller has to update.
-    pub fn remove(&mut self, entry: Entry) -> Option<ClientId> {
-        let ids = self.due.get_mut(&entry.tick)?;
-        ids.swap_remove(entry.place as usize);
-        let moved = ids.get(entry.place as usize).copied();
-        if ids.is_empty() {
+    pub fn remove(&mut self, entry: Entry) -> Option<u32> {
+        let slots = self.due.get_mut(&entry.tick)?;
+        slots.swap_remove(entry.place as usize);
+        let moved = slots.get(entry.place as usize).copied();
+        if slots.is_empty() {
             self.due.remove(&entry.tick);
         }
         moved
     }
 
     /// Takes all entries of one tick that has come, if there is one; to be called until there is none.
-    pub fn pop(&mut self, now: Tick) -> Option<Vec<ClientId>> {
+    pub fn pop(&mut self, now: Tick) -> Option<Vec<u32>> {
         let entry = self.due.first_entry()?;
         (*entry.key() <= now).then(|| entry.remove())
     }
@@ -85,14 +90,9 @@ impl Deadlines {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use super::*;
-
-    fn client(slot: u32) -> ClientId {
-        ClientId::new(slot, NonZeroU32::MIN)
-    }
 
     fn tick(seconds: u64) -> Tick {
         Tick::at(Duration::from_secs(seconds))
@@ -101,14 +101,14 @@ mod tests {
     #[test]
     fn entries_are_popped_in_the_order_of_their_ticks_and_only_when_they_have_come() {
         let mut deadlines = Deadlines::default();
-        deadlines.insert(tick(5), client(1));
-        deadlines.insert(tick(3), client(2));
-        deadlines.insert(tick(5), client(3));
-        assert_eq!(deadlines.insert(Tick::NEVER, client(4)), Entry::NONE);
+        deadlines.insert(tick(5), 1);
+        deadlines.insert(tick(3), 2);
+        deadlines.insert(tick(5), 3);
+        assert_eq!(deadlines.insert(Tick::NEVER, 4), Entry::NONE);
         assert_eq!(deadlines.next(), tick(3));
         assert_eq!(deadlines.pop(tick(2)), None);
-        assert_eq!(deadlines.pop(tick(9)), Some(vec![client(2)]));
-        assert_eq!(deadlines.pop(tick(9)), Some(vec![client(1), client(3)]));
+        assert_eq!(deadlines.pop(tick(9)), Some(vec![2]));
+        assert_eq!(deadlines.pop(tick(9)), Some(vec![1, 3]));
         assert_eq!(deadlines.pop(tick(9)), None);
         assert_eq!(deadlines.next(), Tick::NEVER);
     }
@@ -116,11 +116,11 @@ mod tests {
     #[test]
     fn a_removed_entry_leaves_its_place_to_the_last_one_of_its_tick() {
         let mut deadlines = Deadlines::default();
-        let entries = [1, 2, 3].map(|slot| deadlines.insert(tick(5), client(slot)));
-        assert_eq!(deadlines.remove(entries[0]), Some(client(3)));
+        let entries = [1, 2, 3].map(|slot| deadlines.insert(tick(5), slot));
+        assert_eq!(deadlines.remove(entries[0]), Some(3));
         assert_eq!(deadlines.remove(entries[1]), None);
         assert_eq!(deadlines.len(), 1);
-        assert_eq!(deadlines.remove(entries[0]), None, "where client 3 is now");
+        assert_eq!(deadlines.remove(entries[0]), None, "where slot 3 is now");
         assert!(deadlines.is_empty());
         assert_eq!(deadlines.remove(Entry::NONE), None);
     }
