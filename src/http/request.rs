@@ -1,0 +1,290 @@
+//! Requests: `httparse` parses a whole head once, and what it leaves open is decided here.
+
+use std::mem::MaybeUninit;
+
+use super::status::Refusal;
+
+/// The most header fields of a request.
+pub const HEADERS_MAX: usize = 100;
+
+/// The storage that a [`Request`] borrows its header fields from.
+pub type HeaderStorage<'h> = [MaybeUninit<httparse::Header<'h>>; HEADERS_MAX];
+
+/// Fresh storage for [`Request::parse`].
+pub fn header_storage<'h>() -> HeaderStorage<'h> {
+    [const { MaybeUninit::uninit() }; HEADERS_MAX]
+}
+
+/// A request without a body.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The method, as sent: methods are case-sensitive (RFC 9110 §9.1).
+    pub method: &'a str,
+    /// The target's path: no scheme, no authority, no query.
+    pub path: &'a str,
+    /// The target's authority, in absolute form.
+    authority: Option<&'a str>,
+    /// Whether this is HTTP/1.1 rather than HTTP/1.0.
+    pub is_http_11: bool,
+    headers: &'a [httparse::Header<'a>],
+}
+
+impl<'a> Request<'a> {
+    /// Parses a whole head, as [`HeadReader`] gives it.
+    ///
+    /// # Errors
+    /// `431` for more than [`HEADERS_MAX`] fields; `413` for an announced body; `400` for what is
+    /// malformed, for a request of HTTP/1.1 whose `Host` is missing or doubled (RFC 9112 §3.2), and for
+    /// a length that cannot be trusted (RFC 9112 §6.3).
+    pub fn parse(head: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<Self, Refusal> {
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, storage) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => {
+                return Err(Refusal::Malformed);
+            }
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Refusal::TooManyHeaders);
+            }
+            Err(httparse::Error::Version) => {
+                return Err(Refusal::OtherVersion);
+            }
+            Err(_) => return Err(Refusal::Malformed),
+        }
+        let (Some(method), Some(target), Some(version)) =
+            (parsed.method, parsed.path, parsed.version)
+        else {
+            return Err(Refusal::Malformed);
+        };
+        let (authority, path) = split_target(target).ok_or(Refusal::MalformedTarget)?;
+        let request = Self {
+            method,
+            path,
+            authority,
+            is_http_11: version == 1,
+            headers: parsed.headers,
+        };
+        request.check_host()?;
+        request.check_body()?;
+        Ok(request)
+    }
+
+    /// The values of every field called `name` (without regard to case), in order.
+    pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value)
+    }
+
+    /// The value of the only field called `name`; `None` where there is none or more than one.
+    pub fn only_value(&self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// The host that is asked, with its port if one is named: the target's where it has one, whatever
+    /// the header says (RFC 9112 §3.2.2); empty where none is named.
+    pub fn host(&self) -> &'a [u8] {
+        match self.authority {
+            Some(authority) => authority.as_bytes(),
+            None => self.only_value("host").unwrap_or_default(),
+        }
+    }
+
+    /// Whether a comma-separated list called `name` holds `token`, without regard to case (RFC 9110 §5.6.1).
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.values(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Whether the connection may serve another request after this one (RFC 9112 §9.3).
+    pub fn wants_keep_alive(&self) -> bool {
+        self.is_http_11 && !self.has_token("connection", "close")
+    }
+
+    fn check_host(&self) -> Result<(), Refusal> {
+        match (self.values("host").count(), self.only_value("host")) {
+            (0, _) if !self.is_http_11 => Ok(()),
+            (0, _) => Err(Refusal::MissingHost),
+            (_, Some(host)) if host.iter().all(|byte| is_host_byte(*byte)) => Ok(()),
+            (_, Some(_)) => Err(Refusal::MalformedHost),
+            (_, None) => Err(Refusal::RepeatedHost),
+        }
+    }
+
+    fn check_body(&self) -> Result<(), Refusal> {
+        let lengths = self.values("content-length").count();
+        let is_coded = self.values("transfer-encoding").next().is_some();
+        if lengths > 1 {
+            return Err(Refusal::RepeatedLength);
+        }
+        if lengths == 1 && is_coded {
+            return Err(Refusal::LengthAndCoding);
+        }
+        let length = self.only_value("content-length").unwrap_or(b"0");
+        if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+            return Err(Refusal::MalformedLength);
+        }
+        if is_coded || length.iter().any(|&digit| digit != b'0') {
+            return Err(Refusal::Body);
+        }
+        Ok(())
+    }
+}
+
+/// The authority, in absolute form, and the path of a target (RFC 9112 §3.2).
+fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
+    let (authority, target) = match target.split_once("://") {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
+            let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            let is_path = behind.starts_with('/');
+            (Some(authority), if is_path { behind } else { "/" })
+        }
+        _ => (None, target),
+    };
+    // "*" is the target of an OPTIONS about the server as a whole (RFC 9112 §3.2.4).
+    if !target.starts_with('/') && target != "*" {
+        return None;
+    }
+    Some((authority, target.split(['?', '#']).next()?))
+}
+
+/// Whether a byte may stand in a `Host` value: a registered name, an address, a port (RFC 3986 §3.2.2).
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::status::Status;
+
+    fn parse(head: &str) -> Result<(String, String, bool), Status> {
+        let mut storage = header_storage();
+        let request = Request::parse(head.as_bytes(), &mut storage).map_err(Refusal::status)?;
+        Ok((
+            request.method.to_owned(),
+            request.path.to_owned(),
+            request.wants_keep_alive(),
+        ))
+    }
+
+    fn status_of(head: &str) -> Option<Status> {
+        parse(head).err()
+    }
+
+    #[test]
+    fn targets_give_their_path() {
+        let golden = [
+            ("/", "/"),
+            ("/ws?room=1", "/ws"),
+            ("/a/b#c", "/a/b"),
+            ("http://host/ws?x", "/ws"),
+            ("HTTPS://host:1", "/"),
+            ("http://host?x", "/"),
+            ("*", "*"),
+        ];
+        for (target, path) in golden {
+            let parsed = parse(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(parsed, Ok(("GET".into(), path.into(), true)), "{target}");
+        }
+        assert_eq!(
+            status_of("GET ftp://host/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Some(Status::BadRequest)
+        );
+    }
+
+    #[test]
+    fn http_1_1_needs_one_good_host_and_http_1_0_none() {
+        let bad = Some(Status::BadRequest);
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost: a:80\r\n\r\n"), None);
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost:\r\n\r\n"), None);
+        assert_eq!(status_of("GET / HTTP/1.1\r\n\r\n"), bad);
+        assert_eq!(
+            status_of("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+            bad
+        );
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), bad);
+        assert_eq!(status_of("GET / HTTP/1.0\r\n\r\n"), None);
+        assert_eq!(
+            status_of("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"),
+            bad
+        );
+        assert_eq!(status_of("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), bad);
+    }
+
+    #[test]
+    fn a_body_that_announces_itself_is_refused_and_a_doubtful_length_is_an_error() {
+        let with = |fields: &str| status_of(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        assert_eq!(with(""), None);
+        assert_eq!(with("Content-Length: 0\r\n"), None);
+        assert_eq!(with("Content-Length: 1\r\n"), Some(Status::ContentTooLarge));
+        assert_eq!(
+            with("Content-Length: 99999999999999999999999\r\n"),
+            Some(Status::ContentTooLarge)
+        );
+        assert_eq!(
+            with("Transfer-Encoding: chunked\r\n"),
+            Some(Status::ContentTooLarge)
+        );
+        let doubtful = [
+            "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: 0\r\nContent-Length: 0\r\n",
+            "Content-Length: 0, 0\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: +0\r\n",
+            "Content-Length: 0x0\r\n",
+            "Content-Length:\r\n",
+        ];
+        for fields in doubtful {
+            assert_eq!(with(fields), Some(Status::BadRequest), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn malformed_heads_are_refused() {
+        let malformed = [
+            "GET /\r\n\r\n",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+            "GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n",
+            "G@T / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ];
+        for head in malformed {
+            assert_eq!(status_of(head), Some(Status::BadRequest), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_headers_are_taken_and_one_more_is_not() {
+        let with = |count: usize| {
+            let fields = "X: y\r\n".repeat(count - 1);
+            status_of(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+        };
+        assert_eq!(with(HEADERS_MAX), None);
+        assert_eq!(
+            with(HEADERS_MAX + 1),
+            Some(Status::RequestHeaderFieldsTooLarge)
+        );
+    }
+
+    #[test]
+    fn connections_are_kept_unless_the_peer_says_close() {
+        let keeps = |version: &str, fields: &str| {
+            parse(&format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n"))
+                .is_ok_and(|(_, _, keeps)| keeps)
+        };
+        assert!(keeps("1.1", ""));
+        assert!(!keeps("1.1", "Connection: Close\r\n"));
+        assert!(!keeps("1.1", "Connection: foo, close\r\n"));
+        assert!(!keeps("1.0", ""));
+    }
+}
