@@ -3,7 +3,11 @@
 use clap::Args;
 
 use super::CLIENTS_PER_IP_MIN;
-use super::values::{parse_count, parse_len, parse_origin};
+use super::values::{parse_count, parse_len, parse_origins};
+
+/// Origins that stood in one list.
+#[derive(Debug, Clone)]
+pub struct Origins(pub(super) Vec<String>);
 
 /// Where to listen, and for whom.
 #[derive(Debug, Clone, Args)]
@@ -55,14 +59,19 @@ pub struct NetworkSettings {
         long,
         env = "FANFARE_ALLOW_ORIGIN",
         value_name = "ORIGIN",
-        value_delimiter = ',',
-        value_parser = parse_origin,
+        value_parser = parse_origins,
         hide_env = true
     )]
-    pub allow_origin: Vec<String>,
+    pub allow_origin: Vec<Origins>,
 }
 
 impl NetworkSettings {
+    /// The origins whose pages may connect, besides the server's own; `*` stands for all.
+    pub fn allowed_origins(&self) -> impl Iterator<Item = &str> {
+        let lists = self.allow_origin.iter();
+        lists.flat_map(|list| list.0.iter().map(String::as_str))
+    }
+
     /// How many clients one address may have, where `client_limit` may be connected in all, and whether
     /// that holds for loopback too.
     pub fn clients_per_ip(&self, client_limit: usize) -> (usize, bool) {

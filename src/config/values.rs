@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use tracing::level_filters::LevelFilter;
 
 use super::bounds::WAIT_MIN;
+use super::network::Origins;
 
 /// A number of things, at least one.
 pub(super) fn parse_count(text: &str) -> Result<usize, String> {
@@ -51,17 +52,27 @@ pub(super) fn parse_drain(text: &str) -> Result<Duration, String> {
         .map_err(|_| "it must be a time, such as 500ms, 10s or 2min".to_owned())
 }
 
-/// An origin as browsers write it, without the port that the scheme implies, or `*`.
+/// Origins, separated by commas; spaces around them and a comma behind the last do not matter.
+pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
+    let list = text.trim();
+    let list = list.strip_suffix(',').unwrap_or(list);
+    let origins = list.split(',').map(|origin| parse_origin(origin.trim()));
+    origins.collect::<Result<_, _>>().map(Origins)
+}
+
+/// An origin as browsers write it, without the port that the scheme implies, or `*`. Local files and sandboxed
+/// frames have the origins `null` and `file://`.
 ///
 /// What no browser ever sends would allow nobody, so it is refused.
-pub(super) fn parse_origin(text: &str) -> Result<String, String> {
-    if text == "*" {
+fn parse_origin(text: &str) -> Result<String, String> {
+    if matches!(text, "*" | "null" | "file://") {
         return Ok(text.to_owned());
     }
     let origin = text.to_ascii_lowercase();
     let origin = normal_origin(origin.strip_suffix('/').unwrap_or(&origin));
     origin.ok_or_else(|| {
-        "no page has this origin; write it like https://example.com, without a path, or * for all"
+        "no page has this origin; write it like https://example.com, without a path, null or file:// for local \
+         files, or * for all"
             .to_owned()
     })
 }
@@ -167,6 +178,8 @@ mod tests {
     fn origins_are_written_as_browsers_write_them() {
         for (text, origin) in [
             ("*", "*"),
+            ("null", "null"),
+            ("file://", "file://"),
             ("https://example.com", "https://example.com"),
             ("HTTPS://Example.com/", "https://example.com"),
             ("https://example.com:443", "https://example.com"),
@@ -179,6 +192,20 @@ mod tests {
             ("chrome-extension://abcdef", "chrome-extension://abcdef"),
         ] {
             assert_eq!(parse_origin(text).as_deref(), Ok(origin), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_of_origins_may_have_spaces_and_a_comma_at_the_end() {
+        let origins = |text| parse_origins(text).map(|origins| origins.0);
+        let both = ["https://a.example", "null"]
+            .map(ToOwned::to_owned)
+            .to_vec();
+        for text in ["https://a.example,null", " https://a.example , null ,"] {
+            assert_eq!(origins(text), Ok(both.clone()), "{text}");
+        }
+        for text in ["", ",", "null,,null", "null null"] {
+            assert!(origins(text).is_err(), "{text}");
         }
     }
 

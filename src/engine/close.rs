@@ -31,7 +31,7 @@ impl<S: Stream> Engine<S> {
         if let Some(slot) = self.clients.get_mut(id)
             && let Some((session, _)) = slot.client.session()
         {
-            let closing = session.refuse(refusal);
+            let closing = session.refuse(refusal, &self.date);
             self.begin_close(id, closing);
         }
     }
@@ -43,6 +43,11 @@ impl<S: Stream> Engine<S> {
             return;
         };
         let client = &mut slot.client;
+        if let Some(note) = closing.note
+            && self.log_limiter.allow(self.now)
+        {
+            info!(peer = %client.peer, "{note}");
+        }
         let private_len = client.outbox().private_len();
         client.begin_close(
             closing.reason,

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 
 use crate::client::Stream;
 use crate::config::{Config, READ_LEN};
+use crate::http::Date;
 use crate::id::ClientId;
 use crate::limits::PerIpLimit;
 use crate::observe::{CloseReason, LogLimiter, Metrics};
@@ -62,6 +63,8 @@ pub struct Engine<S> {
     metrics: Metrics,
     log_limiter: LogLimiter,
     now: Tick,
+    /// The time of day, as answers carry it.
+    date: Date,
     /// The bytes owed to single clients, summed over all; what they share is in the hub's account.
     private_len: usize,
     /// The bytes that were read and are left to the next turn.
@@ -98,6 +101,7 @@ impl<S: Stream> Engine<S> {
             metrics: Metrics::default(),
             log_limiter: LogLimiter::default(),
             now: Tick::START,
+            date: Date::at(0),
             private_len: 0,
             deferred_len: 0,
             offers: 0,
@@ -130,6 +134,7 @@ impl<S: Stream> Engine<S> {
     /// One turn. `now` never goes back.
     pub fn turn(&mut self, network: &mut impl Network<Stream = S>, now: Now) {
         self.now = now.tick;
+        self.date.advance_to(now.unix_seconds);
         self.offers = 0;
         self.accept(network);
         self.read_all();

@@ -113,6 +113,7 @@ impl<S: Stream> Engine<S> {
             metrics,
             config,
             now,
+            date,
             ..
         } = self;
         let client = &mut clients.get_mut(id)?.client;
@@ -120,7 +121,7 @@ impl<S: Stream> Engine<S> {
         // A client that is being closed is read only to be discarded.
         let private_len = client.outbox().private_len();
         while let Some((session, outbox)) = client.session() {
-            match session.receive(&mut input, outbox, config) {
+            match session.receive(&mut input, outbox, config, date) {
                 Some(Event::Message(text)) => {
                     received.count += 1;
                     metrics.messages += 1;

@@ -109,7 +109,7 @@ impl<S: Stream> Engine<S> {
         match due {
             Due::Input => {
                 if let Some((session, _)) = client.session() {
-                    let closing = session.time_out_input();
+                    let closing = session.time_out_input(&self.date);
                     self.begin_close(id, closing);
                 }
             }

@@ -1,12 +1,15 @@
 //! HTTP/1.1 as far as a page and an upgrade need it (RFC 9110, RFC 9112): request heads in, responses out.
 //! Requests have no bodies here: one that announces a body is refused.
 
+pub mod date;
 pub mod head;
 pub mod page;
 pub mod request;
 pub mod response;
+pub mod route;
 pub mod status;
 
+pub use date::Date;
 pub use head::{HEAD_MAX, HeadReader};
 pub use request::{HEADERS_MAX, HeaderStorage, Request, header_storage};
 pub use response::{Response, refuse};

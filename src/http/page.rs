@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha1::{Digest, Sha1};
 
-use crate::http::status::Status;
-use crate::http::{Request, Response};
+use super::status::Status;
+use super::{Date, Request, Response};
 
 /// What the page may load and do: its own files and its own server, nothing inline, in nobody's frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -65,16 +65,19 @@ impl Asset {
     }
 
     /// The head of the answer to `request`, and the body that follows it, if one does.
-    pub fn answer(&self, request: &Request<'_>, is_kept: bool) -> (Vec<u8>, Option<&'static [u8]>) {
-        let is_current = request.has_token("if-none-match", &self.etag)
-            || request.has_token("if-none-match", &format!("W/{}", self.etag))
-            || request.has_token("if-none-match", "*");
+    pub fn answer(
+        &self,
+        request: &Request<'_>,
+        is_kept: bool,
+        date: &Date,
+    ) -> (Vec<u8>, Option<&'static [u8]>) {
+        let is_current = self.is_current(request);
         let status = if is_current {
             Status::NotModified
         } else {
             Status::Ok
         };
-        let mut response = Response::new(status)
+        let mut response = Response::new(status, date)
             .keep_alive(is_kept)
             .header("ETag", &self.etag)
             .header("Cache-Control", "no-cache");
@@ -89,5 +92,16 @@ impl Asset {
             .header("Referrer-Policy", "no-referrer");
         let body = (request.method != "HEAD").then_some(self.body);
         (response.finish(), body)
+    }
+
+    /// Whether the peer has the file already: its entity tag is among those named, of which either may be weak
+    /// (RFC 9110 §13.1.2). Tags are compared with regard to case.
+    fn is_current(&self, request: &Request<'_>) -> bool {
+        let named = request.values("if-none-match");
+        let mut tags = named.flat_map(|value| value.split(|&byte| byte == b','));
+        tags.any(|tag| {
+            let tag = tag.trim_ascii();
+            tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == self.etag.as_bytes()
+        })
     }
 }

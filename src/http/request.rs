@@ -15,7 +15,7 @@ pub fn header_storage<'h>() -> HeaderStorage<'h> {
     [const { MaybeUninit::uninit() }; HEADERS_MAX]
 }
 
-/// A request without a body.
+/// A request's head.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The method, as sent: methods are case-sensitive (RFC 9110 §9.1).
@@ -26,6 +26,8 @@ pub struct Request<'a> {
     authority: Option<&'a str>,
     /// Whether this is HTTP/1.1 rather than HTTP/1.0.
     pub is_http_11: bool,
+    /// Whether a body follows the head.
+    pub has_body: bool,
     headers: &'a [httparse::Header<'a>],
 }
 
@@ -33,7 +35,7 @@ impl<'a> Request<'a> {
     /// Parses a whole head, as [`HeadReader`] gives it.
     ///
     /// # Errors
-    /// `431` for more than [`HEADERS_MAX`] fields; `413` for an announced body; `400` for what is
+    /// `431` for more than [`HEADERS_MAX`] fields; `400` for what is
     /// malformed, for a request of HTTP/1.1 whose `Host` is missing or doubled (RFC 9112 §3.2), and for
     /// a length that cannot be trusted (RFC 9112 §6.3).
     pub fn parse(head: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<Self, Refusal> {
@@ -56,16 +58,17 @@ impl<'a> Request<'a> {
         else {
             return Err(Refusal::Malformed);
         };
-        let (authority, path) = split_target(target).ok_or(Refusal::MalformedTarget)?;
-        let request = Self {
+        let (authority, path) = split_target(method, target).ok_or(Refusal::MalformedTarget)?;
+        let mut request = Self {
             method,
             path,
             authority,
             is_http_11: version == 1,
+            has_body: false,
             headers: parsed.headers,
         };
         request.check_host()?;
-        request.check_body()?;
+        request.has_body = request.announces_body()?;
         Ok(request)
     }
 
@@ -99,6 +102,12 @@ impl<'a> Request<'a> {
             .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     }
 
+    /// Whether a head that may not be understood asks with HEAD, so that the answer has no body. Blank lines may
+    /// stand before a request (RFC 9112 §2.2).
+    pub fn is_head(head: &[u8]) -> bool {
+        head.trim_ascii_start().starts_with(b"HEAD ")
+    }
+
     /// Whether the connection may serve another request after this one (RFC 9112 §9.3).
     pub fn wants_keep_alive(&self) -> bool {
         self.is_http_11 && !self.has_token("connection", "close")
@@ -114,7 +123,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn check_body(&self) -> Result<(), Refusal> {
+    /// Whether a body is announced (RFC 9112 §6.3).
+    fn announces_body(&self) -> Result<bool, Refusal> {
         let lengths = self.values("content-length").count();
         let is_coded = self.values("transfer-encoding").next().is_some();
         if lengths > 1 {
@@ -123,31 +133,35 @@ impl<'a> Request<'a> {
         if lengths == 1 && is_coded {
             return Err(Refusal::LengthAndCoding);
         }
+        if is_coded && !self.is_http_11 {
+            return Err(Refusal::OldCoding);
+        }
         let length = self.only_value("content-length").unwrap_or(b"0");
         if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
             return Err(Refusal::MalformedLength);
         }
-        if is_coded || length.iter().any(|&digit| digit != b'0') {
-            return Err(Refusal::Body);
-        }
-        Ok(())
+        Ok(is_coded || length.iter().any(|&digit| digit != b'0'))
     }
 }
 
 /// The authority, in absolute form, and the path of a target (RFC 9112 §3.2).
-fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
+fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     let (authority, target) = match target.split_once("://") {
         Some((scheme, rest))
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
         {
             let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            // An empty host is no host, and a user's name is none either (RFC 9110 §4.2.1, §4.2.4).
+            if authority.is_empty() || !authority.bytes().all(is_host_byte) {
+                return None;
+            }
             let is_path = behind.starts_with('/');
             (Some(authority), if is_path { behind } else { "/" })
         }
         _ => (None, target),
     };
     // "*" is the target of an OPTIONS about the server as a whole (RFC 9112 §3.2.4).
-    if !target.starts_with('/') && target != "*" {
+    if !target.starts_with('/') && (method, target) != ("OPTIONS", "*") {
         return None;
     }
     Some((authority, target.split(['?', '#']).next()?))
@@ -186,16 +200,25 @@ mod tests {
             ("http://host/ws?x", "/ws"),
             ("HTTPS://host:1", "/"),
             ("http://host?x", "/"),
-            ("*", "*"),
         ];
         for (target, path) in golden {
             let parsed = parse(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
             assert_eq!(parsed, Ok(("GET".into(), path.into(), true)), "{target}");
         }
-        assert_eq!(
-            status_of("GET ftp://host/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-            Some(Status::BadRequest)
-        );
+        let refused = [
+            "GET ftp://host/",
+            "GET http://",
+            "GET http:///",
+            "GET http://me@host/",
+            "GET *",
+            "CONNECT host:80",
+            "GET path",
+        ];
+        for line in refused {
+            let status = status_of(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(status, Some(Status::BadRequest), "{line}");
+        }
+        assert_eq!(status_of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), None);
     }
 
     #[test]
@@ -218,19 +241,25 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_announces_itself_is_refused_and_a_doubtful_length_is_an_error() {
-        let with = |fields: &str| status_of(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
-        assert_eq!(with(""), None);
-        assert_eq!(with("Content-Length: 0\r\n"), None);
-        assert_eq!(with("Content-Length: 1\r\n"), Some(Status::ContentTooLarge));
+    fn a_body_announces_itself_and_a_doubtful_length_is_an_error() {
+        let with = |fields: &str| {
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let mut storage = header_storage();
+            let request = Request::parse(head.as_bytes(), &mut storage);
+            request
+                .map(|request| request.has_body)
+                .map_err(Refusal::status)
+        };
+        assert_eq!(with(""), Ok(false));
+        assert_eq!(with("Content-Length: 0\r\n"), Ok(false));
+        assert_eq!(with("Content-Length: 1\r\n"), Ok(true));
         assert_eq!(
             with("Content-Length: 99999999999999999999999\r\n"),
-            Some(Status::ContentTooLarge)
+            Ok(true)
         );
-        assert_eq!(
-            with("Transfer-Encoding: chunked\r\n"),
-            Some(Status::ContentTooLarge)
-        );
+        assert_eq!(with("Transfer-Encoding: chunked\r\n"), Ok(true));
+        let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(status_of(old), Some(Status::BadRequest));
         let doubtful = [
             "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
             "Content-Length: 0\r\nContent-Length: 0\r\n",
@@ -241,7 +270,7 @@ mod tests {
             "Content-Length:\r\n",
         ];
         for fields in doubtful {
-            assert_eq!(with(fields), Some(Status::BadRequest), "{fields:?}");
+            assert_eq!(with(fields), Err(Status::BadRequest), "{fields:?}");
         }
     }
 

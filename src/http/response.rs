@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Date;
 use super::status::{Refusal, Status};
 
 /// A response under construction: the head, and a body of one line where there is one.
@@ -11,10 +12,10 @@ pub struct Response {
 }
 
 impl Response {
-    /// Begins a response with its status line.
-    pub fn new(status: Status) -> Self {
+    /// Begins a response with its status line and its date (RFC 9110 §6.6.1).
+    pub fn new(status: Status, date: &Date) -> Self {
         let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(format!("HTTP/1.1 {status}\r\n").as_bytes());
+        bytes.extend_from_slice(format!("HTTP/1.1 {status}\r\nDate: {date}\r\n").as_bytes());
         Self { bytes }
     }
 
@@ -56,18 +57,17 @@ impl Response {
 }
 
 /// The whole answer to a request that was refused. The connection ends with it.
-pub fn refuse(refusal: Refusal, is_head: bool) -> Vec<u8> {
-    let mut response = Response::new(refusal.status()).keep_alive(false);
-    match refusal.status() {
-        // RFC 6455 §4.4, RFC 9110 §15.5.22.
-        Status::UpgradeRequired => {
-            response = response
-                .header("Upgrade", "websocket")
-                .header("Sec-WebSocket-Version", "13");
-        }
-        Status::ServiceUnavailable => response = response.header("Retry-After", "5"),
-        _ => {}
-    }
+pub fn refuse(refusal: Refusal, is_head: bool, date: &Date) -> Vec<u8> {
+    let response = Response::new(refusal.status(), date);
+    let response = match refusal.status() {
+        // RFC 6455 §4.4, RFC 9110 §7.8 and §15.5.22.
+        Status::UpgradeRequired => response
+            .header("Connection", "upgrade, close")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13"),
+        Status::ServiceUnavailable => response.keep_alive(false).header("Retry-After", "5"),
+        _ => response.keep_alive(false),
+    };
     response.finish_with_line(refusal.why(), is_head)
 }
 
@@ -77,13 +77,15 @@ mod tests {
 
     #[test]
     fn answers_are_whole_and_a_head_request_gets_no_body() {
-        let get = Response::new(Status::NotFound)
+        let date = Date::at(784_111_777);
+        let get = Response::new(Status::NotFound, &date)
             .keep_alive(true)
             .finish_with_line("nothing", false);
-        let head = Response::new(Status::NotFound)
+        let head = Response::new(Status::NotFound, &date)
             .keep_alive(true)
             .finish_with_line("nothing", true);
-        assert!(get.starts_with(b"HTTP/1.1 404 Not Found\r\n"));
+        let start = b"HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        assert!(get.starts_with(start));
         assert!(get.ends_with(b"\r\nContent-Length: 8\r\n\r\nnothing\n"));
         assert_eq!(get.strip_suffix(b"nothing\n"), Some(&head[..]));
     }

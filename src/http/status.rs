@@ -8,6 +8,7 @@ use std::fmt;
 #[expect(missing_docs, reason = "the names are HTTP's own (RFC 9110 §15)")]
 pub enum Status {
     Ok = 200,
+    NoContent = 204,
     NotModified = 304,
     BadRequest = 400,
     Forbidden = 403,
@@ -25,6 +26,7 @@ impl Status {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Ok => "OK",
+            Self::NoContent => "No Content",
             Self::NotModified => "Not Modified",
             Self::BadRequest => "Bad Request",
             Self::Forbidden => "Forbidden",
@@ -74,6 +76,8 @@ pub enum Refusal {
     RepeatedLength,
     /// There are both a length and a transfer coding (RFC 9112 §6.3).
     LengthAndCoding,
+    /// A request of HTTP/1.0 has a transfer coding (RFC 9112 §6.1).
+    OldCoding,
     /// The length is no number (RFC 9112 §6.3).
     MalformedLength,
     /// A body is announced.
@@ -86,12 +90,14 @@ pub enum Refusal {
     NoUpgrade,
     /// `Connection` does not say `Upgrade` (RFC 6455 §4.2.1).
     NoConnectionUpgrade,
-    /// `Sec-WebSocket-Version` is missing (RFC 6455 §4.2.1).
+    /// `Sec-WebSocket-Version` is missing (RFC 6455 §4.2.1 and §4.4).
     NoVersion,
     /// `Sec-WebSocket-Version` is not 13 (RFC 6455 §4.4).
     OtherWebSocketVersion,
     /// `Sec-WebSocket-Key` is not 16 bytes in base64, once (RFC 6455 §4.2.1).
     BadKey,
+    /// `Sec-WebSocket-Extensions` is malformed (RFC 6455 §9.1).
+    BadExtensions,
     /// The page's origin is not allowed (RFC 6455 §10.2).
     ForeignOrigin,
     /// As many clients are connected as may be.
@@ -114,16 +120,17 @@ impl Refusal {
             | Self::MalformedHost
             | Self::RepeatedLength
             | Self::LengthAndCoding
+            | Self::OldCoding
             | Self::MalformedLength
             | Self::OldUpgrade
             | Self::NoUpgrade
             | Self::NoConnectionUpgrade
-            | Self::NoVersion
-            | Self::BadKey => Status::BadRequest,
+            | Self::BadKey
+            | Self::BadExtensions => Status::BadRequest,
             Self::HeadTooLarge | Self::TooManyHeaders => Status::RequestHeaderFieldsTooLarge,
             Self::Body => Status::ContentTooLarge,
             Self::Late => Status::RequestTimeout,
-            Self::OtherWebSocketVersion => Status::UpgradeRequired,
+            Self::NoVersion | Self::OtherWebSocketVersion => Status::UpgradeRequired,
             Self::ForeignOrigin => Status::Forbidden,
             Self::TooManyClients | Self::TooManyFromAddress => Status::ServiceUnavailable,
         }
@@ -145,6 +152,7 @@ impl Refusal {
             Self::MalformedHost => "the Host header is malformed",
             Self::RepeatedLength => "there is more than one Content-Length",
             Self::LengthAndCoding => "Content-Length and Transfer-Encoding exclude each other",
+            Self::OldCoding => "HTTP/1.0 has no Transfer-Encoding",
             Self::MalformedLength => "the Content-Length is not a number",
             Self::Body => "no request here takes a body",
             Self::Late => "no whole request came in time (--request-timeout)",
@@ -156,6 +164,7 @@ impl Refusal {
                 "only version 13 of the WebSocket protocol is spoken here"
             }
             Self::BadKey => "the Sec-WebSocket-Key must be 16 bytes in base64, once",
+            Self::BadExtensions => "the Sec-WebSocket-Extensions header is malformed",
             Self::ForeignOrigin => "this origin is not allowed (--allow-origin)",
             Self::TooManyClients => "too many clients are connected (--max-clients)",
             Self::TooManyFromAddress => {

@@ -62,6 +62,27 @@ impl CloseReason {
         }
     }
 
+    /// The reason in words, as a close frame shows it to the peer.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::PongTimeout => "no pong in time",
+            Self::MessageTimeout => "the message was not finished in time",
+            Self::RateExceeded => "too many messages",
+            Self::Shutdown => "server is going away",
+            Self::Protocol(error) => error.words(),
+            // These end without a close frame, or with the peer's own code.
+            Self::PeerClosed
+            | Self::PeerGone
+            | Self::Broken(_)
+            | Self::Refused(_)
+            | Self::Answered
+            | Self::Idle
+            | Self::Stuck
+            | Self::WriteTimeout
+            | Self::Overload => "",
+        }
+    }
+
     /// Whether this server ended the connection for a rule or a limit of its own, which its
     /// operator may want to know; the others are everyday reasons.
     pub fn is_policy(self) -> bool {
@@ -71,9 +92,7 @@ impl CloseReason {
                 | Self::RateExceeded
                 | Self::Overload
                 | Self::Protocol(ProtocolError::MessageTooBig)
-                | Self::Refused(
-                    Refusal::TooManyClients | Refusal::TooManyFromAddress | Refusal::ForeignOrigin
-                )
+                | Self::Refused(Refusal::TooManyClients | Refusal::TooManyFromAddress)
         )
     }
 

@@ -7,8 +7,8 @@ mod websocket;
 use std::borrow::Cow;
 
 use crate::config::Config;
-use crate::http::HeadReader;
 use crate::http::status::Refusal;
+use crate::http::{Date, HeadReader};
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
 use crate::room::Membership;
@@ -50,6 +50,8 @@ pub struct Closing {
     pub reason: CloseReason,
     /// The last bytes for the peer, after all else that it is owed: an answer, a close frame, nothing.
     pub last_bytes: Vec<u8>,
+    /// What the log is to say of it.
+    pub note: Option<String>,
 }
 
 /// The state of one peer's protocol.
@@ -96,6 +98,7 @@ impl Session {
         input: &mut &'a mut [u8],
         outbox: &mut Outbox,
         config: &Config,
+        date: &Date,
     ) -> Option<Event<'a>> {
         match self {
             Self::Chat { reader, .. } => {
@@ -106,12 +109,12 @@ impl Session {
             }
             Self::Http { head, has_answered } => match head.next(input) {
                 Ok(Some(head)) => {
-                    let event = http::answer(&head, outbox, config);
+                    let event = http::answer(&head, outbox, config, date);
                     *has_answered = true;
                     Some(event)
                 }
                 Ok(None) => None,
-                Err(refusal) => Some(Event::Closing(http::refuse(refusal))),
+                Err(refusal) => Some(Event::Closing(http::refuse(refusal, false, date))),
             },
         }
     }
@@ -133,28 +136,29 @@ impl Session {
 
     /// How the connection is closed of our own accord: a WebSocket gets a close frame, HTTP nothing more.
     pub fn close(&self, code: CloseCode, reason: CloseReason) -> Closing {
-        let last_bytes = match self {
-            Self::Chat { .. } | Self::Echo { .. } => websocket::close_frame(Some(code as u16)),
-            Self::Http { .. } => Vec::new(),
-        };
-        Closing { reason, last_bytes }
+        match self {
+            Self::Chat { .. } | Self::Echo { .. } => websocket::close(code, reason),
+            Self::Http { .. } => Closing {
+                reason,
+                last_bytes: Vec::new(),
+                note: None,
+            },
+        }
     }
 
     /// How a peer is refused, before or instead of understanding a request.
-    pub fn refuse(&self, refusal: Refusal) -> Closing {
-        http::refuse(refusal)
+    pub fn refuse(&self, refusal: Refusal, date: &Date) -> Closing {
+        http::refuse(refusal, false, date)
     }
 
-    /// How the wait for a request, or for the end of a message, is given up.
-    pub fn time_out_input(&self) -> Closing {
+    /// How the wait for a request, or for the end of a message, is given up. A peer that just keeps a connection
+    /// it has used gets no answer.
+    pub fn time_out_input(&self, date: &Date) -> Closing {
         match self {
             Self::Http { head, has_answered } if *has_answered && !head.is_mid_request() => {
-                Closing {
-                    reason: CloseReason::Idle,
-                    last_bytes: Vec::new(),
-                }
+                self.close(CloseCode::Normal, CloseReason::Idle)
             }
-            Self::Http { .. } => http::refuse(Refusal::Late),
+            Self::Http { .. } => http::refuse(Refusal::Late, false, date),
             Self::Chat { .. } | Self::Echo { .. } => {
                 self.close(CloseCode::Policy, CloseReason::MessageTimeout)
             }

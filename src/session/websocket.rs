@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Closing, Event};
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
-use crate::ws::close::ProtocolError;
+use crate::ws::close::{self, CloseCode, ProtocolError};
 use crate::ws::frame::{self, Opcode, ServerHeader};
 use crate::ws::message::{Incoming, MessageReader};
 
@@ -45,14 +45,13 @@ pub(super) fn receive_echo<'a>(
     })
 }
 
-/// A close frame. The answer to one has its code, if it had any (RFC 6455 §5.5.1).
-pub(super) fn close_frame(code: Option<u16>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match code {
-        Some(code) => frame::encode_frame(Opcode::Close, &code.to_be_bytes(), &mut bytes),
-        None => frame::encode_frame(Opcode::Close, b"", &mut bytes),
+/// How a WebSocket is closed of our own accord, with the reason in words.
+pub(super) fn close(code: CloseCode, reason: CloseReason) -> Closing {
+    Closing {
+        reason,
+        last_bytes: close::encode_close(code, reason.words()),
+        note: None,
     }
-    bytes
 }
 
 fn receive_control(incoming: &Incoming<'_>, outbox: &mut Outbox) -> Event<'static> {
@@ -63,7 +62,8 @@ fn receive_control(incoming: &Incoming<'_>, outbox: &mut Outbox) -> Event<'stati
         }
         Incoming::Close(code) => Event::Closing(Closing {
             reason: CloseReason::PeerClosed,
-            last_bytes: close_frame(*code),
+            last_bytes: close::encode_answer(*code),
+            note: None,
         }),
         Incoming::Pong | Incoming::Text(_) | Incoming::Binary(_) => Event::Pong,
     }
@@ -71,10 +71,7 @@ fn receive_control(incoming: &Incoming<'_>, outbox: &mut Outbox) -> Event<'stati
 
 /// Fails the WebSocket connection (RFC 6455 §7.1.7): the ladder from a broken rule to its close code.
 fn fail(error: ProtocolError) -> Event<'static> {
-    Event::Closing(Closing {
-        reason: CloseReason::Protocol(error),
-        last_bytes: close_frame(Some(error.close_code() as u16)),
-    })
+    Event::Closing(close(error.close_code(), CloseReason::Protocol(error)))
 }
 
 /// A long message moves into the outbox as it is, behind a header of its own.

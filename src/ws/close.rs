@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::frame::{self, CONTROL_PAYLOAD_MAX, Opcode};
+
 /// The close codes this server sends of its own accord (RFC 6455 §7.4.1, and 1012 of the IANA registry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -82,9 +84,10 @@ impl ProtocolError {
     }
 }
 
-impl fmt::Display for ProtocolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ProtocolError {
+    /// The broken rule in words, as the log and the close frame show it.
+    pub fn words(self) -> &'static str {
+        match self {
             Self::ReservedBits => "a reserved bit is set",
             Self::ReservedOpcode => "the opcode is reserved",
             Self::Unmasked => "the frame is not masked",
@@ -100,16 +103,44 @@ impl fmt::Display for ProtocolError {
             Self::InvalidUtf8 => "the text is not UTF-8",
             Self::BinaryNotText => "the binary message is not text",
             Self::MessageTooBig => "the message is larger than --max-message",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 
 impl std::error::Error for ProtocolError {}
 
+/// The most words that fit beside a code, in bytes (RFC 6455 §5.5).
+pub const CLOSE_WORDS_MAX: usize = CONTROL_PAYLOAD_MAX - 2;
+
+/// A close frame with a code and the reason in words, which are cut at [`CLOSE_WORDS_MAX`].
+pub fn encode_close(code: CloseCode, words: &'static str) -> Vec<u8> {
+    let mut payload = (code as u16).to_be_bytes().to_vec();
+    payload.extend(words.bytes().take(CLOSE_WORDS_MAX));
+    let mut bytes = Vec::new();
+    frame::encode_frame(Opcode::Close, &payload, &mut bytes);
+    bytes
+}
+
+/// The answer to a peer's close frame: its own code, if it gave one (RFC 6455 §5.5.1).
+pub fn encode_answer(code: Option<u16>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match code {
+        Some(code) => frame::encode_frame(Opcode::Close, &code.to_be_bytes(), &mut bytes),
+        None => frame::encode_frame(Opcode::Close, b"", &mut bytes),
+    }
+    bytes
+}
+
 /// Whether `code` may appear in a close frame (RFC 6455 §7.4 and the IANA registry of close codes).
 ///
 /// 1004 is reserved, 1005, 1006 and 1015 stand for what was never sent; 1016 to 2999 are not assigned.
-pub fn may_travel(code: u16) -> bool {
+pub fn is_valid_on_wire(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
@@ -126,7 +157,7 @@ pub fn decode_close(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
         };
     };
     let code = u16::from_be_bytes(*code);
-    if !may_travel(code) {
+    if !is_valid_on_wire(code) {
         return Err(ProtocolError::InvalidCloseCode);
     }
     if std::str::from_utf8(reason).is_err() {
@@ -140,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_codes_with_a_meaning_on_the_wire_may_travel() {
+    fn only_codes_with_a_meaning_on_the_wire_is_valid_on_wire() {
         let refused = [
             0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
         ];
@@ -149,14 +180,14 @@ mod tests {
             4000, 4999,
         ];
         for code in refused {
-            assert!(!may_travel(code), "{code}");
+            assert!(!is_valid_on_wire(code), "{code}");
             assert_eq!(
                 decode_close(&u16::to_be_bytes(code)),
                 Err(ProtocolError::InvalidCloseCode)
             );
         }
         for code in accepted {
-            assert!(may_travel(code), "{code}");
+            assert!(is_valid_on_wire(code), "{code}");
             assert_eq!(decode_close(&u16::to_be_bytes(code)), Ok(Some(code)));
         }
     }
@@ -180,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_this_server_sends_may_travel() {
+    fn every_code_this_server_sends_is_valid_on_wire() {
         for code in [
             CloseCode::Normal,
             CloseCode::GoingAway,
@@ -191,7 +222,7 @@ mod tests {
             CloseCode::TooBig,
             CloseCode::Restart,
         ] {
-            assert!(may_travel(code as u16), "{code:?}");
+            assert!(is_valid_on_wire(code as u16), "{code:?}");
         }
     }
 }

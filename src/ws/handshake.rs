@@ -1,16 +1,25 @@
 //! The opening handshake, server side (RFC 6455 §4.2): the decision, guard by guard, and the accept key.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use sha1::{Digest, Sha1};
 
-use crate::http::Request;
 use crate::http::status::Refusal;
+use crate::http::{Date, Request};
 
 /// What the accept key mixes into the client's key (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The length of a decoded `Sec-WebSocket-Key`, in bytes.
 const KEY_LEN: usize = 16;
+/// Base64 whose last character may have bits that say nothing: the key in RFC 6455 §4.1 has some.
+const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    PAD.with_decode_allow_trailing_bits(true),
+);
+
+/// How much of an origin or a host is shown in the log, in bytes.
+const ORIGIN_SHOWN_MAX: usize = 80;
 
 /// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
 ///
@@ -29,7 +38,11 @@ pub fn accept_key(key: &[u8]) -> String {
 /// # Errors
 /// `400` where the request is not what RFC 6455 §4.2.1 asks for, `426` for another version of the
 /// protocol, `403` for a page of another site.
-pub fn accept(request: &Request<'_>, allowed_origins: &[String]) -> Result<Vec<u8>, Refusal> {
+pub fn accept<'a>(
+    request: &Request<'_>,
+    allowed_origins: impl Iterator<Item = &'a str>,
+    date: &Date,
+) -> Result<Vec<u8>, Refusal> {
     if !request.is_http_11 {
         return Err(Refusal::OldUpgrade);
     }
@@ -49,11 +62,19 @@ pub fn accept(request: &Request<'_>, allowed_origins: &[String]) -> Result<Vec<u
         .only_value("sec-websocket-key")
         .filter(|key| is_key(key))
         .ok_or(Refusal::BadKey)?;
+    if !request
+        .values("sec-websocket-extensions")
+        .all(is_extension_list)
+    {
+        return Err(Refusal::BadExtensions);
+    }
     check_origin(request, allowed_origins)?;
 
-    let mut answer = Vec::with_capacity(160);
+    let mut answer = Vec::with_capacity(192);
+    answer.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nDate: ");
+    answer.extend_from_slice(date.as_bytes());
     answer.extend_from_slice(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+        b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
     answer.extend_from_slice(accept_key(key).as_bytes());
     answer.extend_from_slice(b"\r\n\r\n");
@@ -61,19 +82,21 @@ pub fn accept(request: &Request<'_>, allowed_origins: &[String]) -> Result<Vec<u
 }
 
 fn is_key(key: &[u8]) -> bool {
-    STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_LEN)
+    KEY_BASE64.decode(key).is_ok_and(|key| key.len() == KEY_LEN)
 }
 
 /// Browsers name the page's origin, and other programs none (RFC 6455 §10.2). A page may speak to its
 /// own host; pages of other hosts are refused unless they are listed.
-fn check_origin(request: &Request<'_>, allowed_origins: &[String]) -> Result<(), Refusal> {
+fn check_origin<'a>(
+    request: &Request<'_>,
+    mut allowed_origins: impl Iterator<Item = &'a str>,
+) -> Result<(), Refusal> {
     if request.values("origin").next().is_none() {
         return Ok(());
     }
     let origin = request.only_value("origin").ok_or(Refusal::ForeignOrigin)?;
-    let is_listed = allowed_origins.iter().any(|allowed| {
-        allowed == "*" || origin.eq_ignore_ascii_case(allowed.trim_end_matches('/').as_bytes())
-    });
+    let is_listed = allowed_origins
+        .any(|allowed| allowed == "*" || origin.eq_ignore_ascii_case(allowed.as_bytes()));
     if is_listed || is_same_host(origin, request.host()) {
         Ok(())
     } else {
@@ -94,6 +117,97 @@ fn is_same_host(origin: &[u8], host: &[u8]) -> bool {
     };
     let without_port = |name: &[u8]| name.strip_suffix(default_port).unwrap_or(name).to_vec();
     !host.is_empty() && without_port(authority) == without_port(&host)
+}
+
+/// What a refused origin and the host that was asked looked like, for the log.
+pub fn describe_origin(request: &Request<'_>) -> String {
+    let shown = |bytes: &[u8]| {
+        let part = bytes.get(..ORIGIN_SHOWN_MAX).unwrap_or(bytes);
+        part.escape_ascii().to_string()
+    };
+    let origin = request.values("origin").next().unwrap_or_default();
+    format!(
+        "a page of origin \"{}\" may not connect to host \"{}\" (--allow-origin)",
+        shown(origin),
+        shown(request.host())
+    )
+}
+
+/// Whether a header is a list of extensions (RFC 6455 §9.1). Which they are does not matter: none is spoken.
+fn is_extension_list(value: &[u8]) -> bool {
+    let mut parser = ListParser(value);
+    loop {
+        parser.skip_space();
+        if !parser.take_token() || !parser.take_parameters() {
+            return false;
+        }
+        match parser.0 {
+            [] => return true,
+            [b',', rest @ ..] => parser.0 = rest,
+            _ => return false,
+        }
+    }
+}
+
+/// What is left of a list of extensions.
+struct ListParser<'a>(&'a [u8]);
+
+impl ListParser<'_> {
+    fn skip_space(&mut self) {
+        self.0 = self.0.trim_ascii_start();
+    }
+
+    /// Takes a token (RFC 9110 §5.6.2); whether there was one.
+    fn take_token(&mut self) -> bool {
+        let len = self
+            .0
+            .iter()
+            .take_while(|byte| is_token_byte(**byte))
+            .count();
+        self.0 = self.0.split_at(len).1;
+        len > 0
+    }
+
+    /// Takes `; name`, `; name=value` and `; name="value"`, as many as there are; whether all were well formed.
+    fn take_parameters(&mut self) -> bool {
+        loop {
+            self.skip_space();
+            let Some(rest) = self.0.strip_prefix(b";") else {
+                return true;
+            };
+            self.0 = rest;
+            self.skip_space();
+            if !self.take_token() {
+                return false;
+            }
+            self.skip_space();
+            if let Some(rest) = self.0.strip_prefix(b"=") {
+                self.0 = rest;
+                self.skip_space();
+                if !self.take_value() {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Takes a token, which may stand in quotes.
+    fn take_value(&mut self) -> bool {
+        let Some(rest) = self.0.strip_prefix(b"\"") else {
+            return self.take_token();
+        };
+        self.0 = rest;
+        let is_token = self.take_token();
+        let Some(rest) = self.0.strip_prefix(b"\"") else {
+            return false;
+        };
+        self.0 = rest;
+        is_token
+    }
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -126,11 +240,13 @@ mod tests {
     fn status_of_head(head: &str, allowed: &[&str]) -> Option<u16> {
         let mut storage = http::header_storage();
         let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
-        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        match accept(&request, &allowed) {
+        let date = Date::at(784_111_777);
+        match accept(&request, allowed.iter().copied(), &date) {
             Ok(answer) => {
                 let answer = String::from_utf8(answer).expect("an answer is ASCII");
                 assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+                let date = "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+                assert!(answer.contains(date), "{answer}");
                 assert!(answer.ends_with("\r\n\r\n"), "{answer}");
                 None
             }
@@ -150,13 +266,13 @@ mod tests {
 
     #[test]
     fn every_required_field_is_missed() {
-        for field in [
-            "Upgrade",
-            "Connection",
-            "Sec-WebSocket-Key",
-            "Sec-WebSocket-Version",
+        for (field, refused) in [
+            ("Upgrade", 400),
+            ("Connection", 400),
+            ("Sec-WebSocket-Key", 400),
+            ("Sec-WebSocket-Version", 426),
         ] {
-            assert_eq!(status("", field, &[]), Some(400), "{field}");
+            assert_eq!(status("", field, &[]), Some(refused), "{field}");
         }
     }
 
@@ -183,8 +299,57 @@ mod tests {
             let field = format!("Sec-WebSocket-Key: {key}");
             assert_eq!(status(&field, "Sec-WebSocket-Key", &[]), Some(400), "{key}");
         }
+        // RFC 6455 §4.1: the last bits of its last character belong to no byte.
+        let field = "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==";
+        assert_eq!(status(field, "Sec-WebSocket-Key", &[]), None);
         let second = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
         assert_eq!(status(second, "", &[]), Some(400));
+    }
+
+    #[test]
+    fn malformed_extensions_are_refused_and_unknown_ones_declined() {
+        let extensions = |value| status(&format!("Sec-WebSocket-Extensions: {value}"), "", &[]);
+        for value in [
+            "permessage-deflate",
+            "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame",
+            "a ; b = 1 ; c=\"2\" , d",
+        ] {
+            assert_eq!(extensions(value), None, "{value}");
+        }
+        for value in [
+            "",
+            ",",
+            "a,",
+            ",a",
+            "a;",
+            "a; ;b",
+            "a b",
+            "a; b=",
+            "a; b=\"\"",
+            "a; b=\"x",
+            "a; b=\"x y\"",
+            "a=b",
+            "@",
+        ] {
+            assert_eq!(extensions(value), Some(400), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_refused_origin_is_described_escaped_and_cut() {
+        let long = "x".repeat(100);
+        let head = format!("GET /ws HTTP/1.1\r\nHost: {long}\r\nOrigin: http://\u{e4}\"\r\n\r\n");
+        let mut storage = http::header_storage();
+        let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
+        let shown = describe_origin(&request);
+        assert!(
+            shown.contains(r#"origin "http://\xc3\xa4\"" may"#),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(&format!("\"{}\"", "x".repeat(80))),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -228,7 +393,7 @@ mod tests {
         assert_eq!(
             origin(
                 "https://a.example",
-                &["https://a.example/", "https://b.example"]
+                &["https://a.example", "https://b.example"]
             ),
             None
         );
@@ -236,6 +401,8 @@ mod tests {
             origin("http://a.example", &["https://a.example"]),
             Some(403)
         );
+        assert_eq!(origin("null", &["null"]), None);
+        assert_eq!(origin("file://", &["file://"]), None);
     }
 
     #[test]

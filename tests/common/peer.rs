@@ -177,7 +177,17 @@ impl Peer {
     pub(crate) fn expect_refusal(&mut self, status: u16) -> Response {
         let response = self.response();
         assert_eq!(response.status, status, "{response:?}");
-        assert_eq!(response.field("connection"), Some("close"), "{response:?}");
+        // 426 names the protocol to upgrade to as well (RFC 9110 §7.8).
+        let connection = if status == 426 {
+            "upgrade, close"
+        } else {
+            "close"
+        };
+        assert_eq!(
+            response.field("connection"),
+            Some(connection),
+            "{response:?}"
+        );
         assert_one_plain_line(&response);
         self.expect_end();
         response
@@ -279,7 +289,7 @@ impl Peer {
         bytes.first_chunk().copied().expect("that many were taken")
     }
 
-    fn take(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
         while self.received.len() - self.consumed < len {
             let received = self
                 .receive()

@@ -186,7 +186,10 @@ fn chatter(world: &mut World, peer: &Peer, gap: Duration, time: Duration) -> Opt
     while world.now < start + time {
         peer.say("and another thing");
         world.settle();
-        if peer.take_frames().contains(&(0x88, vec![0x03, 0xf0])) {
+        if peer
+            .take_frames()
+            .contains(&(0x88, b"\x03\xf0too many messages".to_vec()))
+        {
             return Some(world.now - start);
         }
         world.pass(gap);

@@ -23,8 +23,9 @@ fn world_with(change: impl FnOnce(&mut Config)) -> World {
     World::new(config)
 }
 
-fn close_frame(code: u16) -> (u8, Vec<u8>) {
-    (0x88, code.to_be_bytes().to_vec())
+/// A close frame with a code and the reason in words.
+fn close_frame(code: u16, words: &str) -> (u8, Vec<u8>) {
+    (0x88, [&code.to_be_bytes(), words.as_bytes()].concat())
 }
 
 fn status(answer: &[u8]) -> &str {
@@ -87,7 +88,7 @@ fn conversation_with(change: impl FnOnce(&Peer)) -> Answers {
 fn smooth_conversation() -> Answers {
     let smooth = conversation_with(|_| {});
     assert_eq!(smooth.1, ["grüße an alle", "fragment", &"x".repeat(300)]);
-    assert_eq!(smooth.2, [(0x8a, b"ping".to_vec()), close_frame(1000)]);
+    assert_eq!(smooth.2, [(0x8a, b"ping".to_vec()), close_frame(1000, "")]);
     smooth
 }
 
@@ -301,7 +302,10 @@ fn a_peer_that_takes_a_long_frame_bit_by_bit_is_not_asked_for_a_pong_meanwhile()
     assert!(!slow.is_closed());
     // Now that it could answer a ping, it has to.
     world.pass(SECOND);
-    assert_eq!(slow.take_frames().last(), Some(&close_frame(1008)));
+    assert_eq!(
+        slow.take_frames().last(),
+        Some(&close_frame(1008, "no pong in time"))
+    );
 }
 
 #[test]
@@ -463,7 +467,7 @@ fn pings_and_echoes_count_as_messages_where_their_rate_is_limited() {
         }
         assert_eq!(
             peer.take_frames().last(),
-            Some(&close_frame(1008)),
+            Some(&close_frame(1008, "too many messages")),
             "{path}"
         );
         assert_eq!(world.engine.metrics().rate_warnings, 1);
@@ -626,7 +630,7 @@ fn a_peer_that_sends_no_pong_is_closed_with_1008() {
     world.pass(2 * SECOND);
     let frames = peer.take_frames();
     assert_eq!(frames.first(), Some(&(0x89, vec![])));
-    assert_eq!(frames.last(), Some(&close_frame(1008)));
+    assert_eq!(frames.last(), Some(&close_frame(1008, "no pong in time")));
     world.pass(CLOSE_WAIT + SECOND);
     assert!(peer.is_closed());
     assert_eq!(world.engine.metrics().closed(CloseReason::PongTimeout), 1);
@@ -644,9 +648,16 @@ fn a_message_that_is_begun_and_never_finished_is_closed_with_1008() {
         world.pass(SECOND);
         peer.send(&masked_frame(0x8a, b""));
     }
-    assert!(!peer.take_frames().contains(&close_frame(1008)));
+    assert!(
+        !peer
+            .take_frames()
+            .contains(&close_frame(1008, "the message was not finished in time"))
+    );
     world.pass(2 * SECOND);
-    assert!(peer.take_frames().contains(&close_frame(1008)));
+    assert!(
+        peer.take_frames()
+            .contains(&close_frame(1008, "the message was not finished in time"))
+    );
     let metrics = world.engine.metrics();
     assert_eq!(
         metrics.closed(CloseReason::MessageTimeout),
@@ -692,7 +703,7 @@ fn a_close_handshake_that_the_peer_never_ends_is_ended() {
     let peer = world.join();
     peer.send(&masked_frame(0x88, &4000_u16.to_be_bytes()));
     world.settle();
-    assert_eq!(peer.take_frames(), [close_frame(4000)]);
+    assert_eq!(peer.take_frames(), [close_frame(4000, "")]);
     assert!(peer.socket().server_has_shut);
     for _ in 0..4 {
         peer.send(&masked_frame(0x81, b"after close"));
@@ -717,13 +728,19 @@ fn a_shutdown_says_1001_after_what_is_owed_and_is_over_in_time() {
     world.settle();
     assert_eq!(
         a.take_frames(),
-        [(0x81, b"last words".to_vec()), close_frame(1001)]
+        [
+            (0x81, b"last words".to_vec()),
+            close_frame(1001, "server is going away")
+        ]
     );
     slow.set_room(usize::MAX);
     world.settle();
     assert_eq!(
         slow.take_frames(),
-        [(0x81, b"last words".to_vec()), close_frame(1001)]
+        [
+            (0x81, b"last words".to_vec()),
+            close_frame(1001, "server is going away")
+        ]
     );
     assert!(http.socket().server_has_shut);
     let late = world.connect();

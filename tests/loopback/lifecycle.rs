@@ -807,7 +807,7 @@ fn a_second_signal_ends_at_once() {
         let frame = witness.frame();
         assert_eq!(
             (frame.first, frame.payload),
-            (CLOSE, 1001_u16.to_be_bytes().to_vec())
+            (CLOSE, b"\x03\xe9server is going away".to_vec())
         );
         server.signal(second);
         // It was asked for, so it is no failure.
@@ -865,7 +865,7 @@ fn a_signal_in_the_midst_of_a_burst_ends_well_and_leaves_no_gap() {
     loop {
         let next = listener.frame();
         if next.first == CLOSE {
-            assert_eq!(next.payload, 1001_u16.to_be_bytes());
+            assert_eq!(next.payload, b"\x03\xe9server is going away");
             break;
         }
         let text = String::from_utf8(next.payload).expect("text is UTF-8");

@@ -7,5 +7,6 @@ mod common;
 mod http;
 mod lifecycle;
 mod page;
+mod rfc;
 mod timeouts;
 mod websocket;

@@ -191,7 +191,7 @@ impl Player {
                 }
                 0x88 => {
                     let code = match payload[..] {
-                        [high, low] => u16::from_be_bytes([high, low]),
+                        [high, low, ..] => u16::from_be_bytes([high, low]),
                         _ => 1005,
                     };
                     self.stage = Stage::Told(code);

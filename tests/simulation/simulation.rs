@@ -291,7 +291,10 @@ impl Simulation {
                 }
                 0x89 => self.witness.outgoing.extend(masked_frame(0x8a, &payload)),
                 _ => {
-                    assert_eq!((first, &payload[..]), (0x88, &b"\x03\xe9"[..]));
+                    assert_eq!(
+                        (first, &payload[..]),
+                        (0x88, &b"\x03\xe9server is going away"[..])
+                    );
                     self.witness.stage = Stage::Told(1001);
                 }
             }
