@@ -23,7 +23,7 @@ pub struct Asset {
     etag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
     [
         Asset::new(
             "/",
@@ -39,6 +39,16 @@ static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
             "/chat.js",
             "text/javascript; charset=utf-8",
             include_bytes!("../../web/chat.js"),
+        ),
+        Asset::new(
+            "/connection.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../web/connection.js"),
+        ),
+        Asset::new(
+            "/log.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../web/log.js"),
         ),
         Asset::new(
             "/icon.svg",

@@ -10,6 +10,8 @@ use crate::common::{Peer, Server};
 const PAGE: &[u8] = include_bytes!("../../web/index.html");
 const STYLE: &[u8] = include_bytes!("../../web/style.css");
 const SCRIPT: &[u8] = include_bytes!("../../web/chat.js");
+const CONNECTION: &[u8] = include_bytes!("../../web/connection.js");
+const LOG: &[u8] = include_bytes!("../../web/log.js");
 const ICON: &[u8] = include_bytes!("../../web/icon.svg");
 
 /// Sends `bytes` on a connection of their own, and expects a refusal that ends it.
@@ -36,6 +38,15 @@ fn assert_still_serving(peer: &mut Peer) {
 
 // The page and its assets.
 
+const ASSET_PATHS: [&str; 6] = [
+    "/",
+    "/style.css",
+    "/chat.js",
+    "/connection.js",
+    "/log.js",
+    "/icon.svg",
+];
+
 #[test]
 fn the_page_and_its_assets_are_served_as_they_are() {
     let server = Server::start(&[]);
@@ -44,6 +55,8 @@ fn the_page_and_its_assets_are_served_as_they_are() {
         ("/", "text/html", PAGE),
         ("/style.css", "text/css", STYLE),
         ("/chat.js", "text/javascript", SCRIPT),
+        ("/connection.js", "text/javascript", CONNECTION),
+        ("/log.js", "text/javascript", LOG),
         ("/icon.svg", "image/svg+xml", ICON),
     ];
     for (path, content_type, body) in assets {
@@ -60,7 +73,7 @@ fn the_page_and_its_assets_are_served_as_they_are() {
 fn every_asset_carries_the_fields_that_protect_and_revalidate_it() {
     let server = Server::start(&[]);
     let mut peer = server.connect();
-    for path in ["/", "/style.css", "/chat.js", "/icon.svg"] {
+    for path in ASSET_PATHS {
         peer.send(get(path));
         let response = peer.response();
         let etag = response.field("etag").unwrap_or_default();
@@ -77,7 +90,7 @@ fn every_asset_carries_the_fields_that_protect_and_revalidate_it() {
 fn a_head_request_gets_the_fields_of_a_get_and_no_body() {
     let server = Server::start(&[]);
     let mut peer = server.connect();
-    for path in ["/", "/style.css", "/chat.js", "/icon.svg"] {
+    for path in ASSET_PATHS {
         peer.send(get(path));
         let mut of_get = peer.response();
         peer.send(get(path).replacen("GET", "HEAD", 1));
@@ -217,7 +230,7 @@ fn another_method_is_not_allowed_and_the_connection_goes_on() {
     let server = Server::start(&[]);
     let mut peer = server.connect();
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW", "get"] {
-        for path in ["/", "/style.css", "/chat.js", "/icon.svg"] {
+        for path in ASSET_PATHS {
             peer.send(get(path).replacen("GET", method, 1));
             let response = peer.response();
             assert_eq!(response.status, 405, "{method} {path}");

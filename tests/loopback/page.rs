@@ -57,6 +57,10 @@ const SOCKETS: &str = "
     Object.defineProperty(document, 'hidden', { get: () => isHidden });
 ";
 
+/// True once the page has noticed what was scrolled.
+const SCROLL_NOTED: &str = "new Promise((done) => \
+     requestAnimationFrame(() => requestAnimationFrame(() => done(true))))";
+
 /// The browser, which the tests share and use one after the other: its start costs more than most tests.
 /// The last of those that wait for it ends it. `None` where there is no browser.
 struct Turn(MutexGuard<'static, Option<Browser>>);
@@ -199,7 +203,7 @@ fn the_log_follows_at_the_bottom_and_stays_put_when_scrolled_up() {
     browser.wait_for(&page, "latest.hidden && document.activeElement === log");
 
     browser.evaluate(&page, "log.scrollTop = 40");
-    browser.wait_for(&page, "!isFollowing");
+    browser.wait_for(&page, SCROLL_NOTED);
     browser.evaluate(&page, "document.getElementById('latest').click()");
     browser.wait_for(&page, AT_BOTTOM);
     browser.wait_for(&page, "document.activeElement === msg");
@@ -241,8 +245,11 @@ fn the_log_follows_through_a_resize() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let page = open_full(&mut browser, &server, 100);
-    // Lines may be drawn before the log's observer hears of its new size.
-    browser.evaluate(&page, "window.addEventListener('resize', draw)");
+    // The log may look where its reader is before its observer knows of the new size.
+    browser.evaluate(
+        &page,
+        "window.addEventListener('resize', () => log.dispatchEvent(new Event('scroll')))",
+    );
     for (width, height) in [(390, 844), (390, 400), (844, 390), (320, 200)] {
         browser.emulate(&page, "light", width, height);
         browser.wait_for(&page, &format!("innerHeight === {height} && {AT_BOTTOM}"));
