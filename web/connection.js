@@ -45,11 +45,17 @@ function connect() {
   if (attempts === 0) {
     show("connecting", "Connecting …");
   }
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}/ws`);
+  socket = openSocket();
   socket.onopen = greet;
   socket.onmessage = (event) => receive(event.data);
   socket.onclose = (event) => lose(event.code);
+}
+
+// Relative to the page, which a proxy may serve under a path of its own.
+function openSocket() {
+  const url = new URL("ws", document.baseURI);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return new WebSocket(url);
 }
 
 function greet() {

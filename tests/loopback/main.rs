@@ -7,6 +7,7 @@ mod common;
 mod http;
 mod lifecycle;
 mod page;
+mod proxy;
 mod rfc;
 mod timeouts;
 mod websocket;

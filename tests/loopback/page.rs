@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::browser::{Browser, Page};
 use crate::common::{Server, fanfare};
+use crate::proxy::Proxy;
 use serde_json::json;
 use tungstenite::Message;
 
@@ -437,6 +438,23 @@ fn a_hidden_page_stops_trying_and_whoever_wants_the_connection_ends_the_wait() {
         browser.evaluate(&page, "[sockets.length, timers.size]"),
         json!([4, 0])
     );
+}
+
+#[test]
+fn the_page_works_under_a_path_prefix() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let proxy = Proxy::start_under(server.addr, "/some/chat");
+    let page = browser.open(&format!("http://{}/some/chat/?from=here#there", proxy.addr));
+    browser.wait_for(&page, CONNECTED);
+    say(&mut browser, &page, "hello");
+    browser.wait_for(&page, &last_line_is("hello"));
+    let is_styled = "getComputedStyle(document.body).display === 'flex'";
+    assert_eq!(browser.evaluate(&page, is_styled), true);
+    proxy.wait_for_requests("/some/chat/icon.svg", 1);
+    for target in proxy.all_requests() {
+        assert!(target.starts_with("/some/chat/"), "{target}");
+    }
 }
 
 #[test]
