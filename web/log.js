@@ -25,6 +25,8 @@ let followedHeight = 0;
 
 log.addEventListener("scroll", noteReader);
 latest.addEventListener("click", follow);
+// A window that grows and shrinks back before it is drawn moves the log too, and no observer is called.
+window.addEventListener("resize", keepFollowing);
 new ResizeObserver(keepFollowing).observe(log);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
