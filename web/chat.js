@@ -8,6 +8,7 @@ import { addGap, addMessages } from "./log.js";
 
 const form = document.getElementById("form");
 const msg = document.getElementById("msg");
+const count = document.getElementById("count");
 const hint = document.getElementById("hint");
 const latest = document.getElementById("latest");
 
@@ -16,7 +17,7 @@ const TOO_BIG = 1009;
 
 const NOT_CONNECTED = "Not connected. Your message is kept: send it again when the connection is back.";
 const NOT_DELIVERED = "The connection was lost before your message came back. You may have to send it again.";
-const TOO_LONG = "That message was too long for this server. Shorten it and send it again.";
+const TOO_LONG = "This message is too long for this server. Shorten it to send it.";
 
 // A connection on which a line of our own takes longer to come back is dead, whatever the browser says.
 const ECHO_WAIT_MS = 10_000;
@@ -24,6 +25,8 @@ const ECHO_WAIT_MS = 10_000;
 // What was sent and has not come back, oldest first.
 let unconfirmed = [];
 let echoTimer = 0;
+// In bytes of UTF-8. Unknown until the server has answered, and enforced by it in any case.
+let messageMax = Infinity;
 
 function start() {
   if (!("WebSocket" in window)) {
@@ -34,8 +37,9 @@ function start() {
     return;
   }
   form.addEventListener("submit", submit);
+  msg.addEventListener("input", isTooLong);
   latest.addEventListener("click", () => msg.focus());
-  connection.start({ opened, received, lost });
+  connection.start({ opened, received, lost, limited });
 }
 
 // What the connection reports.
@@ -56,12 +60,19 @@ function lost(code) {
   giveBack(code === TOO_BIG ? TOO_LONG : NOT_DELIVERED);
 }
 
+function limited(limits) {
+  if (Number.isSafeInteger(limits?.max_message)) {
+    messageMax = limits.max_message;
+    isTooLong();
+  }
+}
+
 // From the input to the server and back.
 
 function submit(event) {
   event.preventDefault();
-  const text = msg.value;
-  if (bare(text) === "") {
+  const text = wellFormed(msg.value);
+  if (bare(text) === "" || isTooLong()) {
     return;
   }
   if (!connection.send(text)) {
@@ -100,14 +111,43 @@ function giveBack(reason) {
   }
 }
 
+// The text as it is sent: lone surrogates become U+FFFD on the way, and what comes back has to be recognized.
+// Not every browser has toWellFormed().
+function wellFormed(text) {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(new TextEncoder().encode(text));
+}
+
 // The text without white space at its ends. The server trims too, U+0085 included, which JavaScript leaves.
 function bare(text) {
   return text.replaceAll("\u0085", " ").trim();
 }
 
+// Whether the input is too long, which is shown as it is typed. The server counts the bytes of a message as
+// they were sent, with the white space that it trims.
+function isTooLong() {
+  const length = new TextEncoder().encode(msg.value).length;
+  if (length > messageMax) {
+    // The number changes with every key, so it is not part of the alert, which would be read aloud each time.
+    count.textContent = `${length} of ${messageMax} bytes`;
+    warn(TOO_LONG);
+    return true;
+  }
+  if (hint.textContent === TOO_LONG) {
+    warn("");
+  }
+  return false;
+}
+
 function warn(text) {
-  hint.textContent = text;
+  // What is written again is read aloud again.
+  if (hint.textContent !== text) {
+    hint.textContent = text;
+  }
   hint.hidden = text === "";
+  count.hidden = text !== TOO_LONG;
+  if (count.hidden) {
+    count.textContent = "";
+  }
 }
 
 start();

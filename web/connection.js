@@ -14,7 +14,8 @@ let attempts = 0;
 let openedAt = Infinity;
 let retryTimer = 0;
 
-// Connects, for good, and calls what it is given: opened(), received(lines), lost(closeCode).
+// Connects, for good, and calls what it is given: opened(), received(lines), lost(closeCode), limited(limits)
+// with the server's limits.
 export function start(its) {
   listener = its;
   window.addEventListener("online", connectIfWanted);
@@ -62,6 +63,18 @@ function greet() {
   openedAt = performance.now();
   show("open", "Connected");
   listener.opened();
+  learnLimits();
+}
+
+async function learnLimits() {
+  try {
+    const response = await fetch("limits.json", { cache: "no-store" });
+    if (response.ok) {
+      listener.limited(await response.json());
+    }
+  } catch {
+    // The server enforces its limits, whether they are known here or not.
+  }
 }
 
 function receive(text) {

@@ -58,6 +58,20 @@ const SOCKETS: &str = "
     Object.defineProperty(document, 'hidden', { get: () => isHidden });
 ";
 
+/// The connections that are made.
+const WATCH: &str = "
+    window.made = [];
+    window.WebSocket = class extends WebSocket {
+      constructor(url) {
+        super(url);
+        made.push(this);
+      }
+    };
+";
+
+/// Keeps the page from asking anything but its WebSocket.
+const NO_FETCH: &str = "window.fetch = () => Promise.reject(new TypeError('blocked'));";
+
 /// True once the page has noticed what was scrolled.
 const SCROLL_NOTED: &str = "new Promise((done) => \
      requestAnimationFrame(() => requestAnimationFrame(() => done(true))))";
@@ -328,19 +342,66 @@ fn a_lost_connection_is_shown_comes_back_and_costs_no_unsent_line() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_given_back_with_a_hint() {
+fn a_line_that_is_too_long_is_marked_while_it_is_typed_and_not_sent() {
+    let Some(mut browser) = turn() else { return };
+    for limit in [100, 512] {
+        let server = Server::start(&["--max-message", &format!("{limit}B")]);
+        let page = browser.open_after(&format!("http://{}/", server.addr), WATCH);
+        browser.wait_for(&page, CONNECTED);
+        let fitting = format!(" {}  x", "é".repeat(limit / 2 - 2));
+        browser.type_text(&page, &format!("{fitting}é"));
+        let count = format!("{} of {limit} bytes", limit + 2);
+        browser.wait_for(
+            &page,
+            &format!("!count.hidden && count.textContent === {count:?}"),
+        );
+        browser.press_enter(&page);
+        let shown = "!hint.hidden && hint.textContent.includes('too long') && msg.value.length";
+        assert_eq!(browser.evaluate(&page, shown), limit / 2 + 3);
+
+        browser.press_backspace(&page);
+        browser.wait_for(&page, "hint.hidden && count.hidden");
+        browser.press_enter(&page);
+        browser.wait_for(&page, &last_line_is(fitting.trim()));
+        assert_eq!(browser.evaluate(&page, "made.length"), 1);
+    }
+}
+
+#[test]
+fn a_page_that_cannot_learn_the_limit_gives_a_line_back_that_the_server_refused() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
-    let page = open(&mut browser, &server);
+    let page = browser.open_after(&format!("http://{}/", server.addr), NO_FETCH);
+    browser.wait_for(&page, CONNECTED);
+    say(&mut browser, &page, "short");
+    browser.wait_for(&page, &last_line_is("short"));
     let long = "long ".repeat(200);
     say(&mut browser, &page, &long);
     browser.wait_for(
         &page,
         "hint.textContent.includes('too long') && !hint.hidden",
     );
-    let kept = browser.evaluate(&page, "document.getElementById('msg').value");
-    assert_eq!(kept, long);
+    assert_eq!(browser.evaluate(&page, "msg.value"), long);
     browser.wait_for(&page, CONNECTED);
+}
+
+#[test]
+fn a_lone_surrogate_is_recognized_when_it_comes_back() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = browser.open_after(&format!("http://{}/", server.addr), CLOCK);
+    browser.wait_for(&page, CONNECTED);
+    browser.evaluate(
+        &page,
+        "msg.value = '\\ufeff\\ud800 and \\udc00'; form.requestSubmit()",
+    );
+    browser.wait_for(
+        &page,
+        "log.lastElementChild?.textContent === '\\ufeff\\ufffd and \\ufffd'",
+    );
+    browser.evaluate(&page, "elapse()");
+    let shown = browser.evaluate(&page, "[state.dataset.state, msg.value]");
+    assert_eq!(shown, json!(["open", ""]));
 }
 
 #[test]
@@ -447,6 +508,11 @@ fn the_page_works_under_a_path_prefix() {
     let proxy = Proxy::start_under(server.addr, "/some/chat");
     let page = browser.open(&format!("http://{}/some/chat/?from=here#there", proxy.addr));
     browser.wait_for(&page, CONNECTED);
+    // The limits are found as well.
+    browser.evaluate(&page, "msg.focus()");
+    browser.type_text(&page, &"é".repeat(300));
+    browser.wait_for(&page, "count.textContent === '600 of 512 bytes'");
+    browser.evaluate(&page, "msg.value = ''");
     say(&mut browser, &page, "hello");
     browser.wait_for(&page, &last_line_is("hello"));
     let is_styled = "getComputedStyle(document.body).display === 'flex'";
@@ -495,6 +561,17 @@ fn pictures_are_taken_for_a_person_to_look_at() {
         ("chat-phone.png", "light", 390, 844),
     ] {
         browser.emulate(&one, scheme, width, height);
+        browser.screenshot(&one, &folder.join(name));
+    }
+    browser.evaluate(&one, "msg.value = ''; msg.focus()");
+    browser.type_text(&one, &"A line that is far too long. ".repeat(20));
+    browser.wait_for(&one, "!count.hidden");
+    for (name, scheme, width, height) in [
+        ("too-long.png", "light", 800, 520),
+        ("too-long-phone.png", "dark", 390, 700),
+    ] {
+        browser.emulate(&one, scheme, width, height);
+        browser.wait_for(&one, AT_BOTTOM);
         browser.screenshot(&one, &folder.join(name));
     }
 }

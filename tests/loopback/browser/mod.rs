@@ -153,10 +153,19 @@ impl Browser {
 
     /// Presses and releases Enter.
     pub(crate) fn press_enter(&mut self, page: &Page) {
+        self.press(page, "Enter", 13, "\r");
+    }
+
+    /// Presses and releases Backspace.
+    pub(crate) fn press_backspace(&mut self, page: &Page) {
+        self.press(page, "Backspace", 8, "");
+    }
+
+    fn press(&mut self, page: &Page, name: &str, code: u32, text: &str) {
         for kind in ["keyDown", "keyUp"] {
             let key = json!({
-                "type": kind, "key": "Enter", "code": "Enter",
-                "windowsVirtualKeyCode": 13, "text": if kind == "keyDown" { "\r" } else { "" },
+                "type": kind, "key": name, "code": name,
+                "windowsVirtualKeyCode": code, "text": if kind == "keyDown" { text } else { "" },
             });
             self.call(Some(page), "Input.dispatchKeyEvent", &key);
         }
