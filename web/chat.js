@@ -39,7 +39,7 @@ function start() {
   form.addEventListener("submit", submit);
   msg.addEventListener("input", isTooLong);
   latest.addEventListener("click", () => msg.focus());
-  connection.start({ opened, received, lost, limited });
+  connection.start({ opened, received, replaced: addGap, lost, limited });
 }
 
 // What the connection reports.

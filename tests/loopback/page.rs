@@ -22,24 +22,39 @@ const LINES_MAX: u32 = 2000;
 const CLOCK: &str = "
     const setRealTimeout = window.setTimeout;
     const clearRealTimeout = window.clearTimeout;
-    window.timers = new Map();
+    const timers = new Map();
+    let now = Date.now();
+    Date.now = () => now;
     window.waits = [];
     window.setTimeout = (call, wait) => {
       if (wait < 20) return setRealTimeout(call, wait);
       const id = -1 - waits.push(wait);
-      timers.set(id, call);
+      timers.set(id, { call, due: now + wait });
       return id;
     };
     window.clearTimeout = (id) => timers.delete(id) || clearRealTimeout(id);
-    window.elapse = () => {
-      const due = [...timers.values()];
-      timers.clear();
-      for (const call of due) call();
+    AbortSignal.timeout = (wait) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(), wait);
+      return controller.signal;
     };
+    window.elapse = (time) => {
+      const end = now + time;
+      for (;;) {
+        const due = [...timers].filter(([, timer]) => timer.due <= end);
+        if (due.length === 0) break;
+        const [id, timer] = due.reduce((one, two) => (two[1].due < one[1].due ? two : one));
+        timers.delete(id);
+        now = Math.max(now, timer.due);
+        timer.call();
+      }
+      now = end;
+    };
+    // What is due meanwhile is done late, at the next step.
+    window.sleep = (time) => (now += time);
 ";
 
-/// Connections that stand and fall as a test says, chance that alternates between its two ends, and a
-/// page that is hidden at will.
+/// Connections that stand and fall as a test says, and chance that alternates between its two ends.
 const SOCKETS: &str = "
     window.sockets = [];
     window.WebSocket = class {
@@ -47,26 +62,34 @@ const SOCKETS: &str = "
       constructor() { sockets.push(this); }
       open() { this.readyState = 1; this.onopen(); }
       send() {}
-      close() {}
-      fall() { this.onclose({ code: 1006 }); }
+      close() { this.readyState = 2; }
+      fall() { this.readyState = 3; this.onclose?.({ code: 1006, wasClean: false }); }
+      receive(data) { this.onmessage?.({ data }); }
     };
     let chance = 1;
     Math.random = () => (chance = 1 - chance);
-    window.now = 0;
-    performance.now = () => now;
-    window.isHidden = false;
-    Object.defineProperty(document, 'hidden', { get: () => isHidden });
 ";
 
-/// The connections that are made.
+/// No chance, a count of what was asked of the server and answered, the true connections with what they received, a page that is
+/// hidden at will, and its return to the screen.
 const WATCH: &str = "
+    const realFetch = window.fetch;
+    window.asked = 0;
+    window.answered = 0;
+    window.fetch = (...it) => (asked++, realFetch(...it).then((response) => (answered++, response)));
+    Math.random = () => 0;
     window.made = [];
     window.WebSocket = class extends WebSocket {
+      received = 0;
       constructor(url) {
         super(url);
         made.push(this);
+        this.addEventListener('message', () => this.received++);
       }
     };
+    window.isHidden = false;
+    Object.defineProperty(document, 'hidden', { get: () => isHidden });
+    window.comeBack = () => document.dispatchEvent(new Event('visibilitychange'));
 ";
 
 /// Keeps the page from asking anything but its WebSocket.
@@ -75,6 +98,8 @@ const NO_FETCH: &str = "window.fetch = () => Promise.reject(new TypeError('block
 /// True once the page has noticed what was scrolled.
 const SCROLL_NOTED: &str = "new Promise((done) => \
      requestAnimationFrame(() => requestAnimationFrame(() => done(true))))";
+
+const LINES: &str = "[...log.children].map((line) => line.className || line.textContent)";
 
 /// The browser, which the tests share and use one after the other: its start costs more than most tests.
 /// The last of those that wait for it ends it. `None` where there is no browser.
@@ -163,6 +188,23 @@ fn open_full(browser: &mut Browser, server: &Server, lines: u32) -> Page {
     browser.wait_for(&page, &line_count_is(lines));
     browser.wait_for(&page, AT_BOTTOM);
     page
+}
+
+/// A page that reaches the server through a proxy, with its clock in the test's hand.
+fn open_through_proxy(browser: &mut Browser, server: &Server) -> (Proxy, Page) {
+    let proxy = Proxy::start(server.addr);
+    let url = format!("http://{}/", proxy.addr);
+    let page = browser.open_after(&url, &format!("{CLOCK}{WATCH}"));
+    browser.wait_for(&page, CONNECTED);
+    browser.wait_for(&page, "answered === 1");
+    (proxy, page)
+}
+
+/// Publishes a message from outside, and waits until the page shows it.
+fn publish(browser: &mut Browser, page: &Page, server: &Server, text: &str) {
+    let mut client = server.polite("/ws");
+    client.send(Message::text(text)).expect("the server reads");
+    browser.wait_for(page, &last_line_is(text));
 }
 
 #[test]
@@ -311,7 +353,7 @@ fn a_burst_of_frames_is_drawn_at_once() {
     let server = Server::start(&[]);
     let page = browser.open_after(&format!("http://{}/", server.addr), SOCKETS);
     let burst = "sockets[0].open(); \
-                 for (let i = 0; i < 10_000; i++) sockets[0].onmessage({ data: `line ${i}` }); \
+                 for (let i = 0; i < 10_000; i++) sockets[0].receive(`line ${i}`); \
                  log.childElementCount";
     assert_eq!(browser.evaluate(&page, burst), 0, "nothing is drawn yet");
     browser.wait_for(&page, &line_count_is(LINES_MAX));
@@ -399,44 +441,44 @@ fn a_lone_surrogate_is_recognized_when_it_comes_back() {
         &page,
         "log.lastElementChild?.textContent === '\\ufeff\\ufffd and \\ufffd'",
     );
-    browser.evaluate(&page, "elapse()");
+    browser.evaluate(&page, "elapse(10_000)");
     let shown = browser.evaluate(&page, "[state.dataset.state, msg.value]");
     assert_eq!(shown, json!(["open", ""]));
 }
 
 #[test]
-fn a_dead_connection_gives_back_what_was_not_heard() {
+fn a_dead_connection_gives_back_what_did_not_come_back() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let page = browser.open_after(&format!("http://{}/", server.addr), CLOCK);
     browser.wait_for(&page, CONNECTED);
     say(&mut browser, &page, "  heard ");
     browser.wait_for(&page, &last_line_is("heard"));
-    assert_eq!(browser.evaluate(&page, "timers.size"), 0);
+    browser.evaluate(&page, "elapse(10_000)");
+    assert_eq!(browser.evaluate(&page, CONNECTED), true);
 
     server.signal("STOP");
     say(&mut browser, &page, "not");
+    browser.evaluate(&page, "elapse(9_999)");
     say(&mut browser, &page, "heard");
-    // One clock for the first line, one for the second that began with it.
-    assert_eq!(browser.evaluate(&page, "waits"), json!([10_000, 10_000]));
     browser.type_text(&page, "half writ");
-    browser.evaluate(&page, "elapse()");
+    assert_eq!(browser.evaluate(&page, CONNECTED), true);
+    browser.evaluate(&page, "elapse(1)");
+    assert_eq!(browser.evaluate(&page, LOST), true);
     let kept = browser.evaluate(&page, "msg.value");
     assert_eq!(kept, "not heard half writ");
     browser.wait_for(&page, "!hint.hidden");
-    browser.wait_for(&page, LOST);
 
     server.signal("CONT");
-    browser.evaluate(&page, "elapse()");
+    browser.evaluate(&page, "elapse(500)");
     browser.wait_for(&page, CONNECTED);
     browser.wait_for(&page, "log.lastElementChild.className === 'gap'");
     browser.press_enter(&page);
     browser.wait_for(&page, &last_line_is("not heard half writ"));
-    browser.wait_for(&page, "timers.size === 0");
 }
 
 #[test]
-fn the_clock_of_the_echo_starts_again_when_something_of_ours_is_heard() {
+fn the_clock_of_the_echo_starts_again_when_something_of_ours_comes_back() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let script = format!("{CLOCK}{SOCKETS}");
@@ -445,11 +487,13 @@ fn the_clock_of_the_echo_starts_again_when_something_of_ours_is_heard() {
     for text in ["  ", "one", "two", " three"] {
         say(&mut browser, &page, text);
     }
-    assert_eq!(browser.evaluate(&page, "waits.length"), 1);
-    browser.evaluate(&page, "sockets[0].onmessage({ data: 'foreign\\none' })");
-    assert_eq!(browser.evaluate(&page, "waits.length"), 2);
-    browser.evaluate(&page, "sockets[0].onmessage({ data: 'two\\nthree' })");
-    assert_eq!(browser.evaluate(&page, "timers.size"), 0);
+    for received in ["foreign\\none", "foreign", "two\\nthree"] {
+        let script = format!("elapse(3_334); sockets[0].receive('{received}')");
+        browser.evaluate(&page, &script);
+        assert_eq!(browser.evaluate(&page, CONNECTED), true, "{received}");
+    }
+    browser.evaluate(&page, "elapse(10_000)");
+    assert_eq!(browser.evaluate(&page, CONNECTED), true);
 }
 
 #[test]
@@ -458,47 +502,267 @@ fn waits_grow_are_jittered_and_start_over_after_a_connection_that_held() {
     let server = Server::start(&[]);
     let script = format!("{CLOCK}{SOCKETS}");
     let page = browser.open_after(&format!("http://{}/", server.addr), &script);
-    browser.evaluate(
-        &page,
-        "for (let i = 0; i < 8; i++) { sockets.at(-1).fall(); elapse(); }",
-    );
+    let fall = "fall = () => { sockets.at(-1).fall(); const wait = waits.at(-1); elapse(wait); return wait; }";
+    browser.evaluate(&page, fall);
     // Twice as long each time, at most 30 s, and anything between half of that and all of it.
     assert_eq!(
-        browser.evaluate(&page, "waits"),
+        browser.evaluate(&page, "Array.from({ length: 8 }, fall)"),
         json!([250, 1000, 1000, 4000, 4000, 16_000, 15_000, 30_000])
     );
 
-    for (held, wait) in [(4_999, 15_000), (5_000, 500)] {
-        let script = format!(
-            "sockets.at(-1).open(); now += {held}; sockets.at(-1).fall(); elapse(); waits.at(-1)"
-        );
+    for (held, wait) in [(4_999, 30_000), (5_000, 500)] {
+        let script = format!("sockets.at(-1).open(); elapse({held}); fall()");
         assert_eq!(browser.evaluate(&page, &script), wait, "held for {held} ms");
     }
 }
 
 #[test]
-fn a_hidden_page_stops_trying_and_whoever_wants_the_connection_ends_the_wait() {
+fn a_hidden_page_retries_slowly_and_an_event_or_a_message_ends_the_wait() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
-    let script = format!("{CLOCK}{SOCKETS}");
+    let script = format!("{CLOCK}{WATCH}{SOCKETS}");
     let page = browser.open_after(&format!("http://{}/", server.addr), &script);
-    let events = "window.dispatchEvent(new Event('online')); \
-                  document.dispatchEvent(new Event('visibilitychange')); \
-                  [sockets.length, timers.size]";
-    browser.evaluate(&page, "isHidden = true; sockets[0].fall(); elapse()");
-    assert_eq!(browser.evaluate(&page, events), json!([1, 0]));
-    browser.evaluate(&page, "isHidden = false");
-    assert_eq!(browser.evaluate(&page, events), json!([2, 0]));
-    // The network's return ends a wait rather than adding a second attempt to it.
-    browser.evaluate(&page, "sockets[1].fall()");
-    assert_eq!(browser.evaluate(&page, events), json!([3, 0]));
-    // So does somebody who wants to send.
-    browser.evaluate(&page, "sockets[2].fall()");
-    say(&mut browser, &page, "hello");
-    assert_eq!(
-        browser.evaluate(&page, "[sockets.length, timers.size]"),
-        json!([4, 0])
+    browser.evaluate(&page, "isHidden = true");
+    for (wait, count) in [(30_000, 1), (60_000, 2)] {
+        let before = format!("sockets.at(-1).fall(); elapse({wait} - 1); sockets.length");
+        assert_eq!(browser.evaluate(&page, &before), count);
+        assert_eq!(
+            browser.evaluate(&page, "elapse(1); sockets.length"),
+            count + 1
+        );
+    }
+    // The message that ends the gap is counted in the title of the hidden page.
+    browser.evaluate(
+        &page,
+        "sockets[2].open(); sockets[2].receive('news'); elapse(250)",
     );
+    assert_eq!(browser.evaluate(&page, "document.title"), "(1) fanfare");
+
+    // What the browser closed without a word is noticed when the page comes back.
+    browser.evaluate(&page, "sockets[2].readyState = 3; isHidden = false");
+    assert_eq!(browser.evaluate(&page, "comeBack(); sockets.length"), 4);
+
+    // The network's return ends a wait rather than adding a second attempt to it, and so does somebody
+    // who looks, or sends.
+    let events = "window.dispatchEvent(new Event('online')); comeBack(); \
+                  window.dispatchEvent(new Event('pageshow')); sockets.length";
+    browser.evaluate(&page, "sockets[3].fall()");
+    assert_eq!(browser.evaluate(&page, events), 5);
+    browser.evaluate(&page, "sockets[4].fall()");
+    say(&mut browser, &page, "hello");
+    browser.evaluate(&page, "elapse(9_999)");
+    assert_eq!(browser.evaluate(&page, "sockets.length"), 6);
+}
+
+#[test]
+fn an_attempt_that_is_never_answered_is_given_up() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (proxy, page) = open_through_proxy(&mut browser, &server);
+    proxy.silence();
+    proxy.cut();
+    browser.wait_for(&page, LOST);
+    browser.evaluate(&page, "elapse(250)");
+    proxy.wait_for_requests("/ws", 2);
+    browser.evaluate(&page, "elapse(9_999)");
+    assert_eq!(browser.evaluate(&page, "made[1].readyState"), 0);
+    browser.evaluate(&page, "elapse(1)");
+    assert_ne!(browser.evaluate(&page, "made[1].readyState"), 0);
+    proxy.restore();
+    browser.evaluate(&page, "elapse(1_000)");
+    browser.wait_for(&page, CONNECTED);
+    assert_eq!(browser.evaluate(&page, "made.length"), 3);
+}
+
+// What a page that only listens notices.
+
+#[test]
+fn a_path_that_went_silent_is_noticed() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (proxy, page) = open_through_proxy(&mut browser, &server);
+    publish(&mut browser, &page, &server, "before");
+    proxy.silence();
+    browser.evaluate(&page, "elapse(30_000)");
+    assert_eq!(browser.evaluate(&page, "asked"), 2);
+    browser.evaluate(&page, "elapse(9_999)");
+    assert_eq!(browser.evaluate(&page, CONNECTED), true);
+    browser.evaluate(&page, "elapse(1)");
+    browser.wait_for(&page, LOST);
+
+    proxy.restore();
+    browser.evaluate(&page, "elapse(500)");
+    browser.wait_for(&page, CONNECTED);
+    publish(&mut browser, &page, &server, "after");
+    let lines = browser.evaluate(&page, LINES);
+    assert_eq!(lines, json!(["before", "gap", "after"]));
+}
+
+#[test]
+fn a_quiet_connection_whose_server_answers_is_left_alone() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (_proxy, page) = open_through_proxy(&mut browser, &server);
+    for asked in 2..5 {
+        browser.evaluate(&page, "elapse(29_999)");
+        assert_eq!(browser.evaluate(&page, "asked"), asked - 1);
+        browser.evaluate(&page, "elapse(1)");
+        assert_eq!(browser.evaluate(&page, "asked"), asked);
+        // The next wait begins with the answer.
+        let waits = format!("waits.filter((wait) => wait === 30_000).length === {asked}");
+        browser.wait_for(&page, &waits);
+    }
+    let state = browser.evaluate(&page, "[state.dataset.state, made.length]");
+    assert_eq!(state, json!(["open", 1]));
+}
+
+#[test]
+fn a_quiet_connection_is_probed_at_once_when_the_network_or_the_page_comes_back() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    for event in [
+        "comeBack()",
+        "window.dispatchEvent(new Event('online'))",
+        "window.dispatchEvent(new Event('pageshow'))",
+    ] {
+        let (proxy, page) = open_through_proxy(&mut browser, &server);
+        proxy.silence();
+        // A connection that received something just now is fine.
+        let ask = format!("{event}; asked");
+        browser.evaluate(&page, "elapse(4_999)");
+        assert_eq!(browser.evaluate(&page, &ask), 1, "{event}");
+        browser.evaluate(&page, "elapse(1)");
+        assert_eq!(browser.evaluate(&page, &ask), 2, "{event}");
+        assert_eq!(browser.evaluate(&page, &ask), 2, "{event}: one at a time");
+        browser.evaluate(&page, "elapse(10_000)");
+        browser.wait_for(&page, LOST);
+    }
+}
+
+#[test]
+fn a_forgotten_connection_is_relieved_though_its_server_answers() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (proxy, page) = open_through_proxy(&mut browser, &server);
+    publish(&mut browser, &page, &server, "before");
+    proxy.forget_websockets();
+    browser.evaluate(&page, "elapse(5_000); comeBack()");
+    browser.wait_for(&page, "made[1]?.readyState === 1");
+    fill(&server, 2);
+    browser.wait_for(&page, "made[1].received > 0");
+    assert_eq!(browser.evaluate(&page, LINES), json!(["before"]));
+    browser.evaluate(&page, "elapse(10_000)");
+    browser.wait_for(&page, &line_count_is(4));
+    say(&mut browser, &page, "after");
+    browser.wait_for(&page, &last_line_is("after"));
+    let lines = browser.evaluate(&page, LINES);
+    assert_eq!(lines, json!(["before", "gap", "line 0", "line 1", "after"]));
+    assert_eq!(browser.evaluate(&page, "made.length"), 2);
+}
+
+#[test]
+fn a_living_connection_sends_its_relief_away_and_nothing_is_shown_twice() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (_proxy, page) = open_through_proxy(&mut browser, &server);
+    browser.evaluate(&page, "elapse(5_000); comeBack()");
+    browser.wait_for(&page, "made[1]?.readyState === 1");
+    publish(&mut browser, &page, &server, "one");
+    browser.wait_for(&page, "made[1].readyState === 3");
+    browser.evaluate(&page, "elapse(10_000)");
+    publish(&mut browser, &page, &server, "two");
+    assert_eq!(browser.evaluate(&page, LINES), json!(["one", "two"]));
+    assert_eq!(browser.evaluate(&page, "made[0].readyState"), 1);
+}
+
+#[test]
+fn a_connection_that_is_quiet_for_minutes_is_relieved_without_a_gap() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let (_proxy, page) = open_through_proxy(&mut browser, &server);
+    publish(&mut browser, &page, &server, "before");
+    // As after a sleep: what was due is done late.
+    browser.evaluate(&page, "sleep(300_000); elapse(0)");
+    browser.wait_for(&page, "made[1]?.readyState === 1");
+    browser.evaluate(&page, "elapse(10_000)");
+    browser.wait_for(&page, "made[0].readyState === 3");
+    publish(&mut browser, &page, &server, "after");
+    browser.evaluate(&page, "elapse(10_000)");
+    publish(&mut browser, &page, &server, "later");
+    let lines = browser.evaluate(&page, LINES);
+    assert_eq!(lines, json!(["before", "after", "later"]));
+    assert_eq!(browser.evaluate(&page, "made[1].received"), 2);
+}
+
+#[test]
+fn a_relief_that_is_refused_changes_nothing_and_one_that_stands_is_used() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{WATCH}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    browser.evaluate(&page, "sockets[0].open(); sockets[0].receive('before')");
+    let call = |browser: &mut Browser, count: usize| {
+        browser.evaluate(&page, "elapse(5_000); comeBack()");
+        browser.wait_for(&page, &format!("sockets.length === {count}"));
+    };
+    call(&mut browser, 2);
+    browser.evaluate(&page, "sockets[1].fall()");
+    call(&mut browser, 3);
+    // Never answered.
+    browser.evaluate(&page, "elapse(10_000)");
+    assert_eq!(browser.evaluate(&page, "sockets[2].readyState"), 2);
+    assert_eq!(browser.evaluate(&page, CONNECTED), true);
+
+    call(&mut browser, 4);
+    say(&mut browser, &page, "mine");
+    say(&mut browser, &page, "lost");
+    browser.evaluate(
+        &page,
+        "sockets[3].open(); sockets[3].receive('foreign\\nmine'); sockets[0].fall(); \
+         sockets[0].receive('late')",
+    );
+    browser.wait_for(&page, &line_count_is(4));
+    let lines = browser.evaluate(&page, LINES);
+    assert_eq!(lines, json!(["before", "gap", "foreign", "mine"]));
+    let shown = browser.evaluate(&page, "[state.dataset.state, msg.value, sockets.length]");
+    assert_eq!(shown, json!(["open", "lost", 4]));
+
+    // A quiet one that was relieved and does not close cleanly, or at all, may have missed something.
+    for (count, end) in [(5, "sockets[3].fall()"), (6, "elapse(10_000)")] {
+        call(&mut browser, count);
+        let relieve = "sockets.at(-1).open(); elapse(10_000)";
+        let next = format!("sockets.at(-1).receive('next {count}')");
+        browser.evaluate(&page, &format!("{relieve}; {end}; {next}"));
+        browser.wait_for(&page, &last_line_is(&format!("next {count}")));
+    }
+    // It is reported once.
+    browser.evaluate(&page, "sockets[4].fall(); sockets[5].receive('last')");
+    browser.wait_for(&page, &last_line_is("last"));
+    let lines = browser.evaluate(&page, &format!("{LINES}.slice(4)"));
+    assert_eq!(lines, json!(["gap", "next 5", "gap", "next 6", "last"]));
+
+    // One that is known to be dead has nothing more to report.
+    call(&mut browser, 7);
+    browser.evaluate(
+        &page,
+        "sockets[6].open(); sockets[6].receive('kept'); elapse(10_000); sockets[5].fall()",
+    );
+    browser.wait_for(&page, &last_line_is("kept"));
+    assert_eq!(browser.evaluate(&page, CONNECTED), true);
+}
+
+#[test]
+fn requests_that_are_blocked_do_not_count_against_the_connection() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let script = format!("{CLOCK}{NO_FETCH}{WATCH}{SOCKETS}");
+    let page = browser.open_after(&format!("http://{}/", server.addr), &script);
+    browser.evaluate(&page, "sockets[0].open(); elapse(40_000)");
+    // Those who grow quiet together do not ask together.
+    let waits = "waits.filter((wait) => wait > 20_000).join() === '30000,40000'";
+    browser.wait_for(&page, waits);
+    let shown = browser.evaluate(&page, "[state.dataset.state, sockets.length, asked]");
+    assert_eq!(shown, json!(["open", 1, 2]));
 }
 
 #[test]
