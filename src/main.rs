@@ -44,7 +44,7 @@ fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let client_limit = config.client_limit(usize::try_from(descriptors)?)?;
     let addr = config.network.addr.clone();
     let server = Server::bind(config, client_limit).map_err(|error| explain_bind(&addr, &error))?;
-    announce(server.local_addr()?);
+    announce(&server.local_addrs()?);
     info!(client_limit, "ready");
     server.run()?;
     info!("done");
@@ -52,19 +52,19 @@ fn serve(config: Config) -> Result<(), Box<dyn Error>> {
 }
 
 /// The one line on standard output. Whoever started the server may have closed it; that is no failure.
-fn announce(addr: SocketAddr) {
+fn announce(addrs: &[SocketAddr]) {
     let version = env!("CARGO_PKG_VERSION");
     let mut out = io::stdout();
-    let _ = if addr.ip().is_unspecified() {
-        let port = addr.port();
-        writeln!(
-            out,
-            "fanfare {version} listening on http://localhost:{port}/ (all interfaces)"
-        )
-    } else {
-        writeln!(out, "fanfare {version} listening on http://{addr}/")
-    };
+    let _ = writeln!(out, "fanfare {version} listening on {}", urls(addrs));
     let _ = out.flush();
+}
+
+fn urls(addrs: &[SocketAddr]) -> String {
+    let url = |addr: &SocketAddr| match addr.ip().is_unspecified() {
+        true => format!("http://localhost:{}/ (all interfaces)", addr.port()),
+        false => format!("http://{addr}/"),
+    };
+    addrs.iter().map(url).collect::<Vec<_>>().join(" and ")
 }
 
 fn explain_bind(addr: &str, error: &io::Error) -> String {
@@ -154,6 +154,16 @@ mod tests {
             assert!(line.contains(advice), "{line}");
             assert_eq!(line.lines().count(), 1, "{line}");
         }
+    }
+
+    #[test]
+    fn all_addresses_are_announced_in_one_line() {
+        let addrs = ["127.0.0.1:80", "[::1]:80"].map(|addr| addr.parse().expect("an address"));
+        let one = "http://127.0.0.1:80/";
+        assert_eq!(urls(&addrs[..1]), one);
+        assert_eq!(urls(&addrs), format!("{one} and http://[::1]:80/"));
+        let all = "[::]:80".parse().expect("an address");
+        assert_eq!(urls(&[all]), "http://localhost:80/ (all interfaces)");
     }
 
     #[test]

@@ -38,7 +38,10 @@ pub(super) const WAIT_MIN: Duration = Duration::from_millis(100);
 pub(super) const CLIENTS_PER_IP_MIN: usize = 100;
 /// How many of the largest messages must fit below `--max-queued`.
 pub(super) const QUEUED_MESSAGES_MIN: usize = 4;
-/// Descriptors that are not clients: standard streams, the poll, the listener, signals, and some air.
+/// Descriptors that are not clients: standard streams, the poll, [`LISTENERS_MAX`] listeners, signals, and
+/// some air.
 pub const RESERVED_DESCRIPTORS: usize = 32;
+/// How many addresses of one name are listened on.
+pub const LISTENERS_MAX: usize = 8;
 /// The backlog of connections that the kernel completes before they are accepted.
 pub const LISTEN_BACKLOG: i32 = 4096;

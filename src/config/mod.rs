@@ -24,6 +24,7 @@
 //! which most is queued are dropped. Free buffers take 1 MiB at most. Messages that are not whole are in no sum
 //! but that of the clients: for a large `--max-message` choose `--max-clients` to fit.
 
+mod addr;
 mod bounds;
 mod chat;
 mod log;
@@ -98,17 +99,6 @@ impl Config {
     /// # Errors
     /// A line that says which settings contradict each other.
     pub fn check(&self) -> Result<(), String> {
-        let port = self
-            .network
-            .addr
-            .rsplit_once(':')
-            .map(|(_, port)| port.parse::<u16>());
-        if !matches!(port, Some(Ok(_))) {
-            return Err(format!(
-                "--addr {:?} has no port; write it HOST:PORT, or :PORT for all interfaces",
-                self.network.addr
-            ));
-        }
         if self.timeouts.ping_period() >= self.timeouts.pong_wait {
             return Err(format!(
                 "--ping-period ({}) must be below --pong-wait ({}), or every client is lost",
@@ -231,24 +221,6 @@ mod tests {
         let line = config(10_000).check().expect_err("it is too late");
         assert!(line.contains("--ping-period (10s)"), "{line}");
         assert!(line.contains("--pong-wait (10s)"), "{line}");
-    }
-
-    #[test]
-    fn an_address_has_a_port() {
-        let config = |addr: &str| with(|config| config.network.addr = addr.to_owned());
-        for addr in [":0", "localhost:65535", "[::1]:80"] {
-            assert_eq!(config(addr).check(), Ok(()), "{addr}");
-        }
-        for addr in [
-            "",
-            ":",
-            "localhost",
-            "localhost:65536",
-            "localhost:http",
-            "[::1]",
-        ] {
-            assert!(config(addr).check().is_err(), "{addr}");
-        }
     }
 
     fn waits(pong: u64, write: u64) -> Config {

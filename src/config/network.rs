@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::CLIENTS_PER_IP_MIN;
+use super::addr::parse_addr;
 use super::values::{parse_count, parse_len, parse_origins};
 
 /// Origins that stood in one list.
@@ -13,12 +14,14 @@ pub struct Origins(pub(super) Vec<String>);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkSettings {
-    /// Where to listen: HOST:PORT, or :PORT for all interfaces, IPv6 and IPv4; port 0 picks a free one
+    /// Where to listen: HOST:PORT for all addresses of the host, or :PORT for all interfaces, IPv6 and IPv4;
+    /// port 0 picks a free one
     #[arg(
         long,
         env = "FANFARE_ADDR",
         value_name = "ADDR",
         default_value = ":8080",
+        value_parser = parse_addr,
         hide_env = true
     )]
     pub addr: String,

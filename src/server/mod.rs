@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
@@ -22,8 +22,8 @@ use crate::engine::{Engine, Network};
 use crate::id::ClientId;
 
 use clock::Clock;
-use listen::{LISTENER_OPTIONS_ARE_INHERITED, listen};
-use token::{LISTENER, SIGNALS, id_of, token_of};
+use listen::Listeners;
+use token::{SIGNALS, id_of, listener_place, token_of};
 
 /// How many readiness events one poll takes in.
 const EVENTS_PER_POLL: usize = 1024;
@@ -31,42 +31,41 @@ const EVENTS_PER_POLL: usize = 1024;
 /// A listening server, not yet running.
 pub struct Server {
     poll: Poll,
-    listener: TcpListener,
+    listeners: Listeners,
     signals: Signals,
     engine: Engine<TcpStream>,
     clock: Clock,
 }
 
 impl Server {
-    /// Binds `config.network.addr` and listens, for at most `client_limit` clients. SIGTERM and SIGINT are
-    /// waited for from here on.
+    /// Binds `config.network.addr`, all of its addresses if it is a name, and listens, for at most
+    /// `client_limit` clients. SIGTERM and SIGINT are waited for from here on.
     ///
     /// # Errors
     /// A name that cannot be resolved, a port in use or forbidden, no descriptors left.
     pub fn bind(config: Config, client_limit: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listener = listen(&config)?;
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        let mut listeners = Listeners::bind(&config)?;
+        listeners.register(poll.registry())?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         poll.registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
         let clock = Clock::start();
         Ok(Self {
             poll,
-            listener,
+            listeners,
             signals,
             engine: Engine::new(config, client_limit),
             clock,
         })
     }
 
-    /// The address listened on, with the port that was picked where 0 was asked for.
+    /// The addresses listened on, with the port that was picked where 0 was asked for. There is at least one.
     ///
     /// # Errors
-    /// As the socket says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// As the sockets say.
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.local_addrs()
     }
 
     /// Serves until a signal ends it and everybody has been seen off.
@@ -76,13 +75,12 @@ impl Server {
     pub fn run(self) -> io::Result<()> {
         let Self {
             mut poll,
-            listener,
+            mut listeners,
             mut signals,
             mut engine,
             mut clock,
         } = self;
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
-        let mut listener = Some(listener);
         while !engine.is_shut_down() {
             let wait = clock.until(engine.next_due());
             match poll.poll(&mut events, Some(wait)) {
@@ -92,19 +90,24 @@ impl Server {
             let now = clock.read();
             for event in &events {
                 match event.token() {
-                    LISTENER => engine.note_acceptable(),
                     SIGNALS => {
                         for _ in signals.pending() {
                             info!(clients = engine.client_count(), "shutting down");
-                            listener = None;
+                            listeners.close();
                             engine.begin_shutdown(now.tick);
                         }
                     }
-                    token => note_ready(&mut engine, token, event),
+                    token => match listener_place(token) {
+                        Some(place) => {
+                            listeners.note_ready(place);
+                            engine.note_acceptable();
+                        }
+                        None => note_ready(&mut engine, token, event),
+                    },
                 }
             }
             let mut network = Accepting {
-                listener: listener.as_ref(),
+                listeners: &mut listeners,
                 registry: poll.registry(),
             };
             engine.turn(&mut network, now);
@@ -120,9 +123,9 @@ fn note_ready(engine: &mut Engine<TcpStream>, token: Token, event: &Event) {
     }
 }
 
-/// The listener, until a shutdown closes it, and the poll's registry.
+/// The listeners and the poll's registry.
 struct Accepting<'a> {
-    listener: Option<&'a TcpListener>,
+    listeners: &'a mut Listeners,
     registry: &'a Registry,
 }
 
@@ -130,13 +133,7 @@ impl Network for Accepting<'_> {
     type Stream = TcpStream;
 
     fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let listener = self.listener.ok_or(ErrorKind::WouldBlock)?;
-        let (stream, peer) = listener.accept()?;
-        if !LISTENER_OPTIONS_ARE_INHERITED {
-            // Where it fails the connection is gone, which a read will tell; the next one may be fine.
-            let _ = stream.set_nodelay(true);
-        }
-        Ok((stream, peer))
+        self.listeners.accept()
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: ClientId) -> io::Result<()> {

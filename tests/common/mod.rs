@@ -27,7 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A running server, killed when the test is over.
 pub(crate) struct Server {
     child: Child,
-    /// Where it listens.
+    /// Where it listens, the first address of several.
     pub(crate) addr: SocketAddr,
     /// The one line on its standard output.
     pub(crate) announcement: String,
@@ -57,8 +57,8 @@ impl Server {
         });
         let addr = announcement
             .split_once("http://")
-            .and_then(|(_, rest)| rest.strip_suffix('/'))
-            .and_then(|addr| addr.parse().ok())
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .and_then(|(addr, _)| addr.parse().ok())
             .expect(&announcement);
         Self {
             child,

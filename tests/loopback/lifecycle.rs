@@ -3,7 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -430,12 +430,44 @@ fn an_ipv6_address_is_listened_on() {
 }
 
 #[test]
-fn a_host_name_is_listened_on() {
+fn all_addresses_of_a_host_name_are_listened_on_at_one_port() {
     let mut command = fanfare();
     command.args(["--addr", "localhost:0"]);
     let server = Server::spawn(command);
     assert!(server.addr.ip().is_loopback());
-    assert_hello(&server);
+    let known: Vec<_> = ("localhost", server.addr.port())
+        .to_socket_addrs()
+        .expect("every machine has this name")
+        .filter(|addr| TcpListener::bind((addr.ip(), 0)).is_ok())
+        .collect();
+    for addr in &known {
+        let url = format!("http://{addr}/");
+        assert!(server.announcement.contains(&url), "{url}");
+        let mut peer = Peer::connect(*addr);
+        peer.send(get("/"));
+        assert_eq!(peer.response().status, 200, "{addr}");
+    }
+    assert!(!known.is_empty(), "localhost has an address");
+}
+
+#[test]
+fn a_bare_port_means_all_interfaces() {
+    let mut command = fanfare();
+    command.args(["--addr", "0"]);
+    let mut server = Running(command.spawn().expect("the server starts"));
+    let mut announcement = String::new();
+    BufReader::new(server.0.stdout.take().expect("stdout is piped"))
+        .read_line(&mut announcement)
+        .expect("it is text");
+    assert!(announcement.ends_with("(all interfaces)\n"));
+}
+
+#[test]
+fn a_port_out_of_range_is_told_the_range() {
+    let mut command = fanfare();
+    command.args(["--addr", ":99999"]);
+    let line = assert_fails(command, 2);
+    assert!(line.contains("a port is at most 65535"), "{line}");
 }
 
 #[test]
