@@ -2,14 +2,15 @@
 
 mod log;
 
+use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use fanfare::config::Config;
+use fanfare::config::{Config, UnknownVariable, unknown_variables};
 use fanfare::server::Server;
-use tracing::info;
+use tracing::{info, warn};
 
 /// The settings contradict themselves or cannot be read.
 const EXIT_USAGE: u8 = 2;
@@ -33,9 +34,21 @@ fn main() -> ExitCode {
             EXIT_USAGE,
         );
     }
+    warn_of_slips();
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),
+    }
+}
+
+/// A setting that is misspelt in the environment would otherwise be without effect and without a word.
+fn warn_of_slips() {
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for UnknownVariable { name, nearest } in unknown_variables(names) {
+        match nearest {
+            Some(nearest) => warn!("{name} is not a setting; did you mean {nearest}?"),
+            None => warn!("{name} is not a setting; see --help"),
+        }
     }
 }
 

@@ -27,6 +27,7 @@
 mod addr;
 mod bounds;
 mod chat;
+mod environment;
 mod log;
 mod network;
 mod timeouts;
@@ -40,6 +41,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 pub use bounds::*;
 pub use chat::ChatSettings;
+pub use environment::{UnknownVariable, unknown_variables};
 pub use log::{LogFormat, LogSettings};
 pub use network::NetworkSettings;
 pub use timeouts::Timeouts;

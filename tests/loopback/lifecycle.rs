@@ -257,6 +257,28 @@ fn every_setting_has_its_place_in_the_environment() {
 }
 
 #[test]
+fn a_slip_in_the_environment_is_warned_of_with_the_name_that_may_be_meant() {
+    let mut command = on_free_port();
+    command
+        .env("FANFARE_MAX_MESAGE", "1B")
+        .env("FANFARE_COLOUR", "")
+        .env("FANFARE_PORT", "tcp://10.0.0.1:80");
+    let mut server = Server::spawn(command);
+    server.wait_for_log(&[
+        "WARN",
+        "FANFARE_MAX_MESAGE",
+        "did you mean FANFARE_MAX_MESSAGE?",
+    ]);
+    server.wait_for_log(&["WARN", "FANFARE_COLOUR is not a setting"]);
+    assert_hello(&server);
+    server.signal("TERM");
+    assert!(server.wait_for_exit().success());
+    let (_, log) = server.output();
+    let warnings = log.iter().filter(|line| line.contains("is not a setting"));
+    assert_eq!(warnings.count(), 2, "{log:?}");
+}
+
+#[test]
 fn a_flag_wins_over_the_environment() {
     let mut command = fanfare();
     command
