@@ -8,6 +8,7 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub mod status;
+mod target;
 
 pub use date::Date;
 pub use head::{HEAD_MAX, HeadReader};

@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::status::Refusal;
+use super::target::{Target, is_host};
 
 /// The most header fields of a request.
 pub const HEADERS_MAX: usize = 100;
@@ -58,11 +59,11 @@ impl<'a> Request<'a> {
         else {
             return Err(Refusal::Malformed);
         };
-        let (authority, path) = split_target(method, target).ok_or(Refusal::MalformedTarget)?;
+        let target = Target::parse(method, target)?;
         let mut request = Self {
             method,
-            path,
-            authority,
+            path: target.path,
+            authority: target.authority,
             is_http_11: version == 1,
             has_body: false,
             headers: parsed.headers,
@@ -117,7 +118,7 @@ impl<'a> Request<'a> {
         match (self.values("host").count(), self.only_value("host")) {
             (0, _) if !self.is_http_11 => Ok(()),
             (0, _) => Err(Refusal::MissingHost),
-            (_, Some(host)) if host.iter().all(|byte| is_host_byte(*byte)) => Ok(()),
+            (_, Some(host)) if is_host(host) => Ok(()),
             (_, Some(_)) => Err(Refusal::MalformedHost),
             (_, None) => Err(Refusal::RepeatedHost),
         }
@@ -140,36 +141,29 @@ impl<'a> Request<'a> {
         if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
             return Err(Refusal::MalformedLength);
         }
+        if is_coded && !self.ends_chunked() {
+            return Err(Refusal::EndlessCoding);
+        }
         Ok(is_coded || length.iter().any(|&digit| digit != b'0'))
     }
-}
 
-/// The authority, in absolute form, and the path of a target (RFC 9112 §3.2).
-fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
-    let (authority, target) = match target.split_once("://") {
-        Some((scheme, rest))
-            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
-        {
-            let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-            // An empty host is no host, and a user's name is none either (RFC 9110 §4.2.1, §4.2.4).
-            if authority.is_empty() || !authority.bytes().all(is_host_byte) {
-                return None;
-            }
-            let is_path = behind.starts_with('/');
-            (Some(authority), if is_path { behind } else { "/" })
+    /// Whether the last coding is `chunked`, and no other one is: otherwise the end of the body cannot be told
+    /// (RFC 9112 §6.3, §7.1).
+    fn ends_chunked(&self) -> bool {
+        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+        let codings = self
+            .values("transfer-encoding")
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|coding| !coding.is_empty());
+        let mut last = None;
+        let mut count = 0;
+        for coding in codings {
+            count += usize::from(is_chunked(coding));
+            last = Some(coding);
         }
-        _ => (None, target),
-    };
-    // "*" is the target of an OPTIONS about the server as a whole (RFC 9112 §3.2.4).
-    if !target.starts_with('/') && (method, target) != ("OPTIONS", "*") {
-        return None;
+        count == 1 && last.is_some_and(is_chunked)
     }
-    Some((authority, target.split(['?', '#']).next()?))
-}
-
-/// Whether a byte may stand in a `Host` value: a registered name, an address, a port (RFC 3986 §3.2.2).
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
 #[cfg(test)]
@@ -196,7 +190,6 @@ mod tests {
         let golden = [
             ("/", "/"),
             ("/ws?room=1", "/ws"),
-            ("/a/b#c", "/a/b"),
             ("http://host/ws?x", "/ws"),
             ("HTTPS://host:1", "/"),
             ("http://host?x", "/"),
@@ -209,6 +202,8 @@ mod tests {
             "GET ftp://host/",
             "GET http://",
             "GET http:///",
+            "GET http://:80/",
+            "GET /a/b#c",
             "GET http://me@host/",
             "GET *",
             "CONNECT host:80",
@@ -232,6 +227,7 @@ mod tests {
             bad
         );
         assert_eq!(status_of("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), bad);
+        assert_eq!(status_of("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n"), bad);
         assert_eq!(status_of("GET / HTTP/1.0\r\n\r\n"), None);
         assert_eq!(
             status_of("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"),
@@ -258,6 +254,7 @@ mod tests {
             Ok(true)
         );
         assert_eq!(with("Transfer-Encoding: chunked\r\n"), Ok(true));
+        assert_eq!(with("Transfer-Encoding: gzip, CHUNKED ,\r\n"), Ok(true));
         let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(status_of(old), Some(Status::BadRequest));
         let doubtful = [
@@ -268,6 +265,13 @@ mod tests {
             "Content-Length: +0\r\n",
             "Content-Length: 0x0\r\n",
             "Content-Length:\r\n",
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding: gzip\r\n",
+            "Transfer-Encoding: chunked, gzip\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+            "Transfer-Encoding: chunked;x=1\r\n",
+            "Transfer-Encoding: xchunked\r\n",
         ];
         for fields in doubtful {
             assert_eq!(with(fields), Err(Status::BadRequest), "{fields:?}");

@@ -78,6 +78,8 @@ pub enum Refusal {
     LengthAndCoding,
     /// A request of HTTP/1.0 has a transfer coding (RFC 9112 §6.1).
     OldCoding,
+    /// The transfer codings do not end with `chunked`, or name it twice (RFC 9112 §6.3, §7.1).
+    EndlessCoding,
     /// The length is no number (RFC 9112 §6.3).
     MalformedLength,
     /// A body is announced.
@@ -121,6 +123,7 @@ impl Refusal {
             | Self::RepeatedLength
             | Self::LengthAndCoding
             | Self::OldCoding
+            | Self::EndlessCoding
             | Self::MalformedLength
             | Self::OldUpgrade
             | Self::NoUpgrade
@@ -153,6 +156,7 @@ impl Refusal {
             Self::RepeatedLength => "there is more than one Content-Length",
             Self::LengthAndCoding => "Content-Length and Transfer-Encoding exclude each other",
             Self::OldCoding => "HTTP/1.0 has no Transfer-Encoding",
+            Self::EndlessCoding => "the Transfer-Encoding must end with chunked, named once",
             Self::MalformedLength => "the Content-Length is not a number",
             Self::Body => "no request here takes a body",
             Self::Late => "no whole request came in time (--request-timeout)",

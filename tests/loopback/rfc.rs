@@ -81,6 +81,24 @@ const RULES: &[(&str, &str, u16, Then)] = &[
         Kept,
     ),
     (
+        "3.2: a port is a number",
+        "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+        400,
+        Closed,
+    ),
+    (
+        "3.2: an IPv6 address is a Host",
+        "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
+        200,
+        Kept,
+    ),
+    (
+        "3.2.1: origin form has no fragment",
+        "GET /#room HTTP/1.1\r\nHost: a\r\n\r\n",
+        400,
+        Closed,
+    ),
+    (
         "3.2.1: origin form, with a query",
         "GET /?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
         200,
@@ -147,6 +165,24 @@ const RULES: &[(&str, &str, u16, Then)] = &[
         Closed,
     ),
     (
+        "6.3: chunked is not the last coding",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        400,
+        Closed,
+    ),
+    (
+        "6.3: a coding that tells no end",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+        400,
+        Closed,
+    ),
+    (
+        "7.1: chunked twice",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+        400,
+        Closed,
+    ),
+    (
         "6.3: both a coding and a length",
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
         400,
@@ -192,6 +228,12 @@ const RULES: &[(&str, &str, u16, Then)] = &[
     (
         "4.2.1: a URI with an empty host",
         "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n",
+        400,
+        Closed,
+    ),
+    (
+        "4.2.1: a URI with a port and an empty host",
+        "GET http://:80/ HTTP/1.1\r\nHost: a\r\n\r\n",
         400,
         Closed,
     ),
