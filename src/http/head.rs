@@ -70,6 +70,15 @@ impl HeadReader {
         }
     }
 
+    /// Whether the request that is coming has the method `HEAD`, so that even a refusal has no body; `behind` has
+    /// come as well and was not taken. Blank lines may stand before a request (RFC 9112 §2.2).
+    pub fn is_head_request(&self, behind: &[u8]) -> bool {
+        let taken = self.unfinished.as_ref().map_or(&[][..], |head| &head.bytes);
+        let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let begin = taken.iter().chain(behind).skip_while(is_line_end);
+        begin.take(5).eq(b"HEAD ")
+    }
+
     /// Whether a part of a request has come.
     pub fn is_mid_request(&self) -> bool {
         self.unfinished.is_some()
@@ -211,5 +220,24 @@ mod tests {
         assert!(reader.is_mid_request());
         assert!(reader.next(&mut { tail }).is_ok_and(|head| head.is_some()));
         assert!(!reader.is_mid_request());
+    }
+
+    #[test]
+    fn the_method_head_is_known_however_much_of_the_request_has_come() {
+        for (bytes, is_head) in [
+            (&b"HEAD / HTTP/1.1\r\n"[..], true),
+            (b"\r\n\r\nHEAD /", true),
+            (b"HEAD", false),
+            (b"HEADS /", false),
+            (b"head / HTTP/1.1\r\n", false),
+            (b"\r\nGET /HEAD ", false),
+        ] {
+            for cut in 0..=bytes.len() {
+                let (taken, behind) = bytes.split_at(cut);
+                let mut reader = HeadReader::default();
+                assert_eq!(reader.next(&mut &mut taken.to_vec()[..]), Ok(None));
+                assert_eq!(reader.is_head_request(behind), is_head, "{bytes:?}");
+            }
+        }
     }
 }

@@ -114,7 +114,10 @@ impl Session {
                     Some(event)
                 }
                 Ok(None) => None,
-                Err(refusal) => Some(Event::Closing(http::refuse(refusal, false, date))),
+                Err(refusal) => {
+                    let is_head = head.is_head_request(input);
+                    Some(Event::Closing(http::refuse(refusal, is_head, date)))
+                }
             },
         }
     }
@@ -148,7 +151,8 @@ impl Session {
 
     /// How a peer is refused, before or instead of understanding a request.
     pub fn refuse(&self, refusal: Refusal, date: &Date) -> Closing {
-        http::refuse(refusal, false, date)
+        let is_head = matches!(self, Self::Http { head, .. } if head.is_head_request(b""));
+        http::refuse(refusal, is_head, date)
     }
 
     /// How the wait for a request, or for the end of a message, is given up. A peer that just keeps a connection
@@ -158,7 +162,7 @@ impl Session {
             Self::Http { head, has_answered } if *has_answered && !head.is_mid_request() => {
                 self.close(CloseCode::Normal, CloseReason::Idle)
             }
-            Self::Http { .. } => http::refuse(Refusal::Late, false, date),
+            Self::Http { .. } => self.refuse(Refusal::Late, date),
             Self::Chat { .. } | Self::Echo { .. } => {
                 self.close(CloseCode::Policy, CloseReason::MessageTimeout)
             }

@@ -700,6 +700,27 @@ fn a_refused_head_request_gets_no_body_either() {
     peer.expect_end();
 }
 
+#[test]
+fn a_head_request_that_is_refused_before_it_is_whole_gets_no_body_either() {
+    let server = Server::start(&["--request-timeout", "200ms"]);
+    let long = format!("HEAD / HTTP/1.1\r\nX: {}", "x".repeat(8192));
+    for (bytes, status) in [
+        ("\r\nHEAD / HTTP/1.1\n", 400),
+        (&long, 431),
+        ("\r\nHEAD / HTTP/1.1\r\nHost: a\r\n", 408),
+    ] {
+        for is_cut in [false, true] {
+            let mut peer = server.connect();
+            match is_cut {
+                false => peer.send(bytes),
+                true => peer.send_byte_by_byte(bytes),
+            }
+            assert_eq!(peer.response_without_body().status, status, "{bytes}");
+            peer.expect_end();
+        }
+    }
+}
+
 // Upgrades.
 
 #[test]
