@@ -33,7 +33,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Parses a whole head, as [`HeadReader`] gives it.
+    /// Parses a whole head, as [`HeadReader`](super::HeadReader) gives it.
     ///
     /// # Errors
     /// `431` for more than [`HEADERS_MAX`] fields; `400` for what is
