@@ -9,5 +9,6 @@ mod lifecycle;
 mod page;
 mod proxy;
 mod rfc;
+mod proxies;
 mod timeouts;
 mod websocket;

@@ -1,0 +1,303 @@
+//! The proxy configurations of the README, each run as it stands there: in front of a real server, on a port
+//! that is none of the usual ones, with a raw client that names the origin of a browser, and with a browser.
+
+#![allow(clippy::print_stderr, reason = "a failed test shows the proxy's log")]
+
+use std::env;
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::browser::Browser;
+use crate::common::wire::{request, upgrade_with};
+use crate::common::{Peer, Server, eventually};
+
+const README: &str = include_str!("../../README.md");
+/// The ports in the README: the server's and, where the configuration names it, the proxy's.
+const README_SERVER_PORT: &str = ":8080";
+const README_PROXY_PORT: &str = "bind :80\n";
+/// How often a port is picked again that somebody else has taken before the proxy had it.
+const START_ATTEMPTS: usize = 5;
+
+/// A configuration out of the README.
+struct Recipe {
+    program: &'static str,
+    text: String,
+    /// The path under which the server's own paths are found.
+    prefix: String,
+}
+
+impl Recipe {
+    /// `None` for a block of the README that is about something else.
+    fn parse(block: &str) -> Option<Self> {
+        if block.contains("proxy_pass") {
+            let prefix = block.strip_prefix("location ")?.split(' ').next()?;
+            return Some(Self::new("nginx", block, prefix));
+        }
+        let is_haproxy = block.contains("backend");
+        is_haproxy.then(|| Self::new("haproxy", block, "/"))
+    }
+
+    fn new(program: &'static str, block: &str, prefix: &str) -> Self {
+        Self {
+            program,
+            text: block.to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// The README's lines with ports that are free, and around them what a program needs that neither runs
+    /// as a service nor owns the machine's folders.
+    fn config(&self, server: SocketAddr, port: u16, folder: &Path) -> String {
+        assert!(self.text.contains(README_SERVER_PORT), "{}", self.text);
+        let text = self
+            .text
+            .replace(README_SERVER_PORT, &format!(":{}", server.port()));
+        if self.program == "haproxy" {
+            assert!(text.contains(README_PROXY_PORT), "{text}");
+            return text.replace(README_PROXY_PORT, &format!("bind 127.0.0.1:{port}\n"));
+        }
+        let folder = folder.display();
+        let temp_paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
+            .concat();
+        format!(
+            "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n\
+             http {{\naccess_log off;\n{temp_paths}\
+             server {{\nlisten 127.0.0.1:{port};\n{text}\n}}\n}}\n"
+        )
+    }
+}
+
+/// All proxy configurations of the README.
+fn recipes() -> Vec<Recipe> {
+    let blocks = blocks(README);
+    let recipes: Vec<_> = blocks
+        .iter()
+        .filter_map(|block| Recipe::parse(block))
+        .collect();
+    let count = README.matches("127.0.0.1:8080").count();
+    assert_eq!(recipes.len(), count, "a configuration is not understood");
+    recipes
+}
+
+/// The indented blocks of a Markdown text, without their indentation.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in text.lines() {
+        let is_in_block = blocks.last().is_some_and(|block| !block.is_empty());
+        let block = blocks.last_mut().expect("there is always one");
+        match line.strip_prefix("    ") {
+            Some(line) => *block += &format!("{line}\n"),
+            None if line.is_empty() && is_in_block => *block += "\n",
+            None if is_in_block => blocks.push(String::new()),
+            None => {}
+        }
+    }
+    blocks
+}
+
+/// A running proxy, killed when the test is over.
+struct Proxy {
+    child: Child,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Proxy {
+    /// Starts the proxy of a recipe in front of `server`; `None` where its program is not installed, which is
+    /// an error if it is required.
+    fn start(recipe: &Recipe, server: &Server) -> Option<Self> {
+        let Some(program) = find_program(recipe.program) else {
+            let is_required = env::var_os("FANFARE_REQUIRE_PROXIES").is_some_and(|it| it == "1");
+            assert!(!is_required, "{} is required and missing", recipe.program);
+            // Past the test harness, which would keep it to itself.
+            let line = format!(
+                "\n*** NO {} FOUND: its configuration in the README is NOT tested.\n\n",
+                recipe.program
+            );
+            let _ = std::io::stderr().write_all(line.as_bytes());
+            return None;
+        };
+        let proxy = (0..START_ATTEMPTS).find_map(|_| Self::try_start(&program, recipe, server));
+        Some(proxy.expect("the proxy starts"))
+    }
+
+    /// `None` if the proxy ends instead of listening.
+    fn try_start(program: &Path, recipe: &Recipe, server: &Server) -> Option<Self> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let started = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("fanfare-proxy-{}-{started}", std::process::id());
+        let folder = env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("a folder for the proxy");
+        let port = free_port();
+        let file = folder.join("config");
+        fs::write(&file, recipe.config(server.addr, port, &folder)).expect("it can be written");
+        let log = File::create(folder.join("log")).expect("it can be written");
+        let mut command = Command::new(program);
+        match recipe.program {
+            "nginx" => command.args(["-e", "stderr", "-p"]).arg(&folder).arg("-c"),
+            _ => command.args(["-db", "-f"]),
+        };
+        let child = command
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the proxy starts");
+        let mut proxy = Self {
+            child,
+            folder,
+            port,
+        };
+        eventually("the proxy listens or ends", || proxy.is_listening()).then_some(proxy)
+    }
+
+    /// Whether it does, as soon as that is known.
+    fn is_listening(&mut self) -> Option<bool> {
+        let has_ended = self.child.try_wait().expect("it is our child").is_some();
+        let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+        match has_ended {
+            true => Some(false),
+            false => connects().then_some(true),
+        }
+    }
+
+    /// Sends the upgrade of a page of this origin.
+    fn ask(&self, recipe: &Recipe, origin: &str) -> Peer {
+        let mut peer = Peer::connect((Ipv4Addr::LOCALHOST, self.port).into());
+        let host = format!("Host: localhost:{}", self.port);
+        let upgrade = upgrade_with(&[&host, &format!("Origin: {origin}")]);
+        let path = format!(" {}ws ", recipe.prefix);
+        peer.send(upgrade.replacen(" /ws ", &path, 1));
+        peer
+    }
+
+    /// What a browser calls it.
+    fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended already, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = fs::read_to_string(self.folder.join("log"));
+            eprintln!("the proxy's log:\n{}", log.unwrap_or_default());
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Servers are installed where only administrators look for programs.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+#[test]
+fn the_readme_has_a_configuration_of_each_kind() {
+    let recipes = recipes();
+    let has = |program, prefix| {
+        let is_it = |recipe: &Recipe| recipe.program == program && recipe.prefix == prefix;
+        recipes.iter().any(is_it)
+    };
+    assert!(has("nginx", "/"));
+    assert!(has("nginx", "/chat/"));
+    assert!(has("haproxy", "/"));
+}
+
+#[test]
+fn a_client_behind_each_proxy_chats_with_one_that_is_not() {
+    for recipe in recipes() {
+        let server = Server::start(&[]);
+        let Some(proxy) = Proxy::start(&recipe, &server) else {
+            continue;
+        };
+        let mut near = server.join();
+        let mut far = proxy.ask(&recipe, &proxy.origin());
+        far.expect_upgrade();
+        for (text, is_from_far) in [("from afar", true), ("from near", false)] {
+            match is_from_far {
+                true => far.say(text),
+                false => near.say(text),
+            }
+            assert_eq!(near.hear(), text, "{}", recipe.text);
+            assert_eq!(far.hear(), text, "{}", recipe.text);
+        }
+    }
+}
+
+#[test]
+fn a_page_of_another_origin_is_refused_behind_each_proxy() {
+    for recipe in recipes() {
+        let server = Server::start(&[]);
+        let Some(proxy) = Proxy::start(&recipe, &server) else {
+            continue;
+        };
+        for origin in [
+            "http://elsewhere.example".to_owned(),
+            "http://localhost".to_owned(),
+            format!("http://localhost:{}", server.addr.port()),
+        ] {
+            let response = proxy.ask(&recipe, &origin).response();
+            assert_eq!(response.status, 403, "{origin} {}", recipe.text);
+        }
+    }
+}
+
+#[test]
+fn a_path_outside_the_prefix_is_not_the_servers() {
+    let outside = recipes().into_iter().find(|recipe| recipe.prefix != "/");
+    let recipe = outside.expect("the README has one");
+    let server = Server::start(&[]);
+    let Some(proxy) = Proxy::start(&recipe, &server) else {
+        return;
+    };
+    let mut peer = Peer::connect((Ipv4Addr::LOCALHOST, proxy.port).into());
+    peer.send(request("GET /ws HTTP/1.1", &["Host: localhost"]));
+    assert_eq!(peer.response().status, 404);
+}
+
+#[test]
+fn the_page_chats_behind_each_proxy() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    for recipe in recipes() {
+        let server = Server::start(&[]);
+        let Some(proxy) = Proxy::start(&recipe, &server) else {
+            continue;
+        };
+        let mut near = server.join();
+        let page = browser.open(&format!("{}{}", proxy.origin(), recipe.prefix));
+        browser.wait_for(
+            &page,
+            "document.getElementById('state').dataset.state === 'open'",
+        );
+        browser.evaluate(&page, "document.getElementById('msg').focus()");
+        browser.type_text(&page, "from the page");
+        browser.press_enter(&page);
+        assert_eq!(near.hear(), "from the page", "{}", recipe.text);
+        near.say("to the page");
+        let last_line = "document.getElementById('log').lastElementChild?.textContent";
+        browser.wait_for(&page, &format!("{last_line} === 'to the page'"));
+    }
+}
