@@ -1,21 +1,26 @@
 //! fanfare: a WebSocket chat and broadcast server. One binary, one thread, one poll loop.
 //!
-//! The map of the house. Arrows point down, and there is no circle:
+//! The map of the modules. Arrows point down, and there is no circle:
 //!
 //! ```text
-//! main -> server -> engine -> client -> connection -> ws::message -> ws::frame
-//!                     |         |          |     +---> ws::mask, ws::payload -> ws::utf8
-//!                     |         |          +-> page, ws::handshake -> http
-//!                     |         +----------+-> outbox -> batch -> ws::frame
-//!                     |         +-> timers, rate -> deadlines -> hub
-//!                     |                 +-> ws::message
-//!                     +-> hub -> batch
-//!                     +-> addresses, log_budget -> deadlines
-//! config, metrics, status, ws::close: what anyone may read; they know nobody but each other.
+//! main -> server -> engine -> client -> session -> ws::message -> ws::frame
+//!                     |         |          |  +--> ws::handshake -> http
+//!                     |         +----------+-----> outbox -> room -> ws::frame
+//!                     +-> room, limits, time
+//! config, id, observe, time: what any module may use. They use none but each other, and the names of
+//! `http::status` and `ws::close`.
 //! ```
 //!
-//! Who stands above may also name what stands further below: `server` a client and its id, `engine` what a
-//! client is made of, `connection` a frame and a request.
+//! - `server`: the poll loop, the sockets, the clock.
+//! - `engine`: one turn over all clients: accept, read, broadcast, write, timeouts, reap.
+//! - `client`: a connected peer: its stream, its state from open to closed, its deadlines.
+//! - `session`: a peer's protocol: bytes in, events out, replies into the outbox.
+//! - `outbox`: what is queued for one client.
+//! - `room`: members and a log of batches; a member that is behind has a cursor into the log.
+//! - `ws`, `http`: the protocols, without input or output.
+//!
+//! A module may also use what stands further below: `server` a client and its id, `engine` a session's events,
+//! `session` a frame.
 //!
 //! `server` is the only module that knows the poll and the clock. Everything below it takes bytes and time
 //! as arguments, so tests, fuzz targets and benches drive the shipped code itself. The library exists

@@ -20,7 +20,8 @@ pub struct ChatSettings {
     )]
     pub max_message: usize,
 
-    /// How many messages may wait for a client that does not take them; with one more it is dropped
+    /// How many messages may wait for one client. A client with more is offered them once more; it is dropped if
+    /// its socket takes nothing, and at twice as many in any case
     #[arg(
         long,
         env = "FANFARE_SEND_QUEUE",
@@ -31,7 +32,8 @@ pub struct ChatSettings {
     )]
     pub send_queue: usize,
 
-    /// How many bytes may be queued for all clients together; beyond it those who owe most are dropped
+    /// How many bytes may be queued for all clients together, with those that were read and wait for the next
+    /// turn; beyond it the clients with the most queued are dropped
     #[arg(
         long,
         env = "FANFARE_MAX_QUEUED",
@@ -42,7 +44,7 @@ pub struct ChatSettings {
     )]
     pub max_queued: usize,
 
-    /// How many messages a second a client may send, in the long run; 0 for no limit
+    /// How many messages, pings and pongs a client may send per second, with a burst of as many; 0 for no limit
     #[arg(
         long,
         env = "FANFARE_MESSAGE_RATE",

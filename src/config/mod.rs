@@ -46,12 +46,12 @@ pub use log::{LogFormat, LogSettings};
 pub use network::NetworkSettings;
 pub use timeouts::Timeouts;
 
-/// A WebSocket chat and broadcast server: what one says, everybody hears.
+/// A WebSocket chat and broadcast server: every message goes to every client.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "fanfare",
     version,
-    about = "A WebSocket chat and broadcast server: what one says, everybody hears",
+    about = "A WebSocket chat and broadcast server: every message goes to every client",
     long_about = None,
     after_help = "Each setting can also come from the environment: FANFARE_ and the flag's name, such as \
                   FANFARE_MAX_CLIENTS. Flags win."

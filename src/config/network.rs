@@ -14,8 +14,8 @@ pub struct Origins(pub(super) Vec<String>);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkSettings {
-    /// Where to listen: HOST:PORT for all addresses of the host, or :PORT for all interfaces, IPv6 and IPv4;
-    /// port 0 picks a free one
+    /// Where to listen: HOST:PORT for all addresses of the host, :PORT or PORT for all interfaces, IPv6 and
+    /// IPv4; port 0 picks a free port
     #[arg(
         long,
         env = "FANFARE_ADDR",
@@ -37,7 +37,7 @@ pub struct NetworkSettings {
     pub max_clients: Option<usize>,
 
     /// How many clients may be connected from one IPv4 address or IPv6 /64 [default: a quarter of
-    /// --max-clients, at least 100, and no limit for loopback, where a proxy speaks for all]
+    /// --max-clients, at least 100, and no limit for loopback, where a proxy connects for all its clients]
     #[arg(
         long,
         env = "FANFARE_MAX_CLIENTS_PER_IP",
@@ -57,7 +57,8 @@ pub struct NetworkSettings {
     )]
     pub send_buffer: Option<usize>,
 
-    /// An origin whose pages may connect, besides the server's own; repeatable, * for all
+    /// An origin whose pages may connect, besides the server's own: https://HOST:PORT, null or file:// for local
+    /// files, * for all; repeatable, or separated by commas
     #[arg(
         long,
         env = "FANFARE_ALLOW_ORIGIN",

@@ -14,7 +14,7 @@ const PING_PERIOD_DEFAULT: Duration = Duration::from_secs(25);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Timeouts")]
 pub struct Timeouts {
-    /// How long to wait for a pong, and for the end of a message that was begun
+    /// How long to wait for a pong, and for the rest of a message that was begun
     #[arg(
         long,
         env = "FANFARE_PONG_WAIT",
@@ -35,7 +35,7 @@ pub struct Timeouts {
     )]
     pub ping_period: Option<Duration>,
 
-    /// How long a client may take nothing of what it is owed
+    /// How long a client's socket may take nothing while something is queued for it
     #[arg(
         long,
         env = "FANFARE_WRITE_WAIT",
@@ -46,7 +46,7 @@ pub struct Timeouts {
     )]
     pub write_wait: Duration,
 
-    /// How long a whole request may take, from its first byte, and the first one from the connection
+    /// How long a whole request may take, from its first byte; for the first request, from the connection
     #[arg(
         long,
         env = "FANFARE_REQUEST_TIMEOUT",
@@ -68,7 +68,7 @@ pub struct Timeouts {
     )]
     pub keep_alive: Duration,
 
-    /// How long a shutdown waits for clients to take what they are owed
+    /// How long a shutdown waits for clients to receive what is queued for them
     #[arg(
         long,
         env = "FANFARE_DRAIN",

@@ -317,6 +317,7 @@ fn help_is_grouped_and_explains_every_setting() {
         "--ping-period",
         "--write-wait",
         "--request-timeout",
+        "--keep-alive",
         "--drain",
         "--log",
         "--log-format",
@@ -345,6 +346,21 @@ fn help_is_grouped_and_explains_every_setting() {
         "text",
     ] {
         assert!(help.contains(default), "{default} is not explained");
+    }
+}
+
+#[test]
+fn the_readme_lists_every_setting() {
+    let mut command = fanfare();
+    command.arg("--help");
+    let (_, help, _) = run(command);
+    // Where a text mentions a flag at the start of a line, it is indented further.
+    let flags = help.iter().filter_map(|line| line.strip_prefix("      --"));
+    let flags: Vec<_> = flags.filter_map(|line| line.split(' ').next()).collect();
+    assert!(flags.len() > 10, "{help:#?}");
+    for flag in flags {
+        let row = format!("\n| `--{flag}` | ");
+        assert!(include_str!("../../README.md").contains(&row), "{flag}");
     }
 }
 
