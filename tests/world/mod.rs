@@ -292,6 +292,13 @@ impl World {
         Self::with_limit(config, 1000)
     }
 
+    /// A world with other settings than the defaults.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        change(&mut config);
+        Self::new(config)
+    }
+
     pub fn with_limit(config: Config, client_limit: usize) -> Self {
         config.check().expect("the test's settings make sense");
         Self {
@@ -468,6 +475,11 @@ pub fn decode_frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
         bytes = &bytes[start + len..];
     }
     frames
+}
+
+/// A close frame with this code, as [`decode_frames`] gives it.
+pub fn close_frame(code: u16) -> (u8, Vec<u8>) {
+    (0x88, code.to_be_bytes().to_vec())
 }
 
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

@@ -1,0 +1,56 @@
+//! How a shutdown goes: everybody gets what they are owed and 1001, within the drain time.
+
+use std::time::Duration;
+
+use crate::world::{World, close_frame};
+use fanfare::observe::CloseReason;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_drain_counts_from_the_signal_however_long_the_loop_slept_before() {
+    let drain = SECOND / 2;
+    let mut world = World::with(|config| config.timeouts.drain = drain);
+    let peer = world.join();
+    world.settle();
+    world.now += Duration::from_millis(900);
+    let signal = world.now;
+    world.begin_shutdown();
+    world.turn();
+    assert_eq!(peer.take_frames(), [close_frame(1001)]);
+    world.pass(drain - Duration::from_millis(1));
+    assert!(
+        !peer.is_closed(),
+        "cut {:?} after the signal",
+        world.now - signal
+    );
+    world.pass(SECOND / 4);
+    assert!(world.engine.is_shut_down());
+}
+
+#[test]
+fn a_reader_that_takes_a_byte_a_second_is_kept_for_all_of_a_long_drain() {
+    let mut world = World::with(|config| {
+        config.timeouts.drain = 60 * SECOND;
+        config.timeouts.write_wait = 10 * SECOND;
+    });
+    let (publisher, slow, blocked) = (world.join(), world.join(), world.join());
+    slow.set_room(0);
+    blocked.set_room(0);
+    publisher.say(&"x".repeat(100));
+    world.settle();
+    world.begin_shutdown();
+    publisher.shut();
+    for second in 1..60 {
+        world.pass(SECOND);
+        slow.set_room(1);
+        world.settle();
+        assert!(!slow.is_closed(), "cut after {second} s");
+        assert!(second > 9 || !blocked.is_closed(), "cut after {second} s");
+        assert!(second < 12 || blocked.is_closed(), "kept for {second} s");
+    }
+    assert_eq!(slow.take().len(), 59);
+    world.pass(3 * SECOND / 2);
+    assert!(slow.is_closed());
+    assert!(world.engine.is_shut_down());
+}
