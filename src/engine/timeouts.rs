@@ -102,8 +102,12 @@ impl<S: Stream> Engine<S> {
         };
         let client = &mut slot.client;
         let due = client.due(self.now);
-        let may_be_met = slot.is_listed_readable || client.is_unread_on_purpose();
-        if may_be_met && !client.is_long_due(due, self.now, &self.config.timeouts) {
+        // However long it is not read: what it takes of its answers decides whether it stays.
+        if client.is_unread_on_purpose() {
+            return;
+        }
+        let is_long_due = client.is_long_due(due, self.now, &self.config.timeouts);
+        if slot.is_listed_readable && !is_long_due {
             return;
         }
         match due {
