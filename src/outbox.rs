@@ -9,6 +9,7 @@ use std::mem;
 
 use crate::room::framing::{GATHER_LEN, Gather};
 use crate::room::{Cursor, Hub};
+use crate::time::Tick;
 use crate::ws::frame::{self, Opcode};
 
 /// The most bytes of pongs kept for one client. Beyond it only the newest is kept (RFC 6455 §5.5.3).
@@ -35,6 +36,8 @@ struct Backlog {
     cursor: Option<Cursor>,
     /// What follows when the cursor has reached its end: a close frame.
     last: Vec<u8>,
+    /// When the socket must have taken some of it.
+    due: Option<Tick>,
 }
 
 #[derive(Debug)]
@@ -89,6 +92,27 @@ impl Outbox {
     #[inline]
     pub fn cursor(&self) -> Option<&Cursor> {
         self.0.as_ref()?.cursor.as_ref()
+    }
+
+    /// When the socket must have taken something; [`Tick::NEVER`] if nothing is owed.
+    #[inline]
+    pub fn due(&self) -> Tick {
+        let due = self.0.as_ref().and_then(|backlog| backlog.due);
+        due.unwrap_or(Tick::NEVER)
+    }
+
+    /// Gives the socket time until `due`, unless it has less already.
+    pub fn note_owed(&mut self, due: Tick) {
+        if let Some(backlog) = &mut self.0 {
+            backlog.due.get_or_insert(due);
+        }
+    }
+
+    /// Gives the socket time until `due`: it took something.
+    pub fn renew_due(&mut self, due: Tick) {
+        if let Some(backlog) = &mut self.0 {
+            backlog.due = Some(due);
+        }
     }
 
     /// Puts a client behind that was caught up.

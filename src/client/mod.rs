@@ -41,12 +41,10 @@ pub struct Client<S> {
 pub enum Phase {
     /// The peer is served.
     Open(Session),
-    /// The peer gets what it is still owed. Nothing is read; whenever it takes something, `due` is renewed.
+    /// The peer gets what it is still owed. Nothing is read; whenever it takes something, it gets more time.
     Flushing {
         /// Why the connection ends.
         reason: CloseReason,
-        /// When the peer must have taken something.
-        due: Tick,
     },
     /// Our side of the stream is ended, and the peer's end is awaited. What it still sends is discarded.
     Lingering {
@@ -231,8 +229,7 @@ impl<S> Client<S> {
         }
     }
 
-    /// Nothing more is read; what is owed and the last bytes are given to the peer. `due` is renewed by
-    /// progress. Only a client that is still open begins to close.
+    /// Nothing more is read; what is owed and the last bytes are given to the peer. Only a client that is still open begins to close.
     pub fn begin_close(
         &mut self,
         reason: CloseReason,
@@ -243,9 +240,8 @@ impl<S> Client<S> {
         if self.is_open() {
             self.outbox.push_last(last_bytes);
             // A socket that takes nothing already does not get more time.
-            self.timers.note_owed(now, timeouts);
-            let due = self.timers.write_due();
-            self.phase = Phase::Flushing { reason, due };
+            self.outbox.note_owed(now.after(timeouts.write_wait));
+            self.phase = Phase::Flushing { reason };
         }
     }
 
@@ -269,8 +265,9 @@ impl<S> Client<S> {
     #[inline]
     pub fn next_due(&self) -> Tick {
         match self.phase {
-            Phase::Open(_) => self.timers.next(),
-            Phase::Flushing { due, .. } | Phase::Lingering { due, .. } => due,
+            Phase::Open(_) => self.timers.next().min(self.outbox.due()),
+            Phase::Flushing { .. } => self.outbox.due(),
+            Phase::Lingering { due, .. } => due,
             Phase::Closed { .. } => Tick::NEVER,
         }
     }
@@ -278,8 +275,8 @@ impl<S> Client<S> {
     /// What is due by `now`.
     pub fn due(&self, now: Tick) -> Due {
         match self.phase {
+            Phase::Open(_) | Phase::Flushing { .. } if self.outbox.due() <= now => Due::Write,
             Phase::Open(_) => self.timers.due(now),
-            Phase::Flushing { due, .. } if due <= now => Due::Write,
             Phase::Lingering { due, .. } if due <= now => Due::Close,
             _ => Due::Nothing,
         }

@@ -1,4 +1,4 @@
-//! When one client is due, per kind of timeout.
+//! When one client is due, per kind of timeout. When its socket must have taken something stands in its outbox.
 
 use crate::config::Timeouts;
 use crate::time::Tick;
@@ -34,7 +34,6 @@ pub struct Timers {
     input: Tick,
     pong: Tick,
     ping: Tick,
-    write: Tick,
     /// The bytes that were written since the last pong. They may lie before the next ping.
     unconfirmed_len: u32,
 }
@@ -46,7 +45,6 @@ impl Timers {
             input: now.after(timeouts.request_timeout),
             pong: Tick::NEVER,
             ping: Tick::NEVER,
-            write: Tick::NEVER,
             unconfirmed_len: 0,
         }
     }
@@ -108,15 +106,19 @@ impl Timers {
         self.pong = now.after(timeouts.pong_wait);
     }
 
-    /// The socket took bytes. Where it had been full, that is a sign of life.
+    /// The socket took bytes, which the peer has to read before the next ping.
     #[inline]
-    pub fn note_written(&mut self, len: usize, now: Tick, timeouts: &Timeouts) {
+    pub fn note_written(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.unconfirmed_len = self
             .unconfirmed_len
             .saturating_add(len)
             .min(UNCONFIRMED_MAX);
-        if self.write != Tick::NEVER && self.pong != Tick::NEVER {
+    }
+
+    /// The socket took something again where it had been full, which is a sign of life.
+    pub fn note_progress(&mut self, now: Tick, timeouts: &Timeouts) {
+        if self.pong != Tick::NEVER {
             self.pong = now.after(timeouts.pong_wait);
         }
     }
@@ -130,42 +132,15 @@ impl Timers {
             .plus_seconds(self.unconfirmed_len / SLOWEST_READER)
     }
 
-    /// The socket took something of what is owed, or something has come to be owed.
-    pub fn renew_write(&mut self, now: Tick, timeouts: &Timeouts) {
-        self.write = now.after(timeouts.write_wait);
-    }
-
-    /// Something is owed, which the socket did not take now.
-    pub fn note_owed(&mut self, now: Tick, timeouts: &Timeouts) {
-        if self.write == Tick::NEVER {
-            self.renew_write(now, timeouts);
-        }
-    }
-
-    /// When the socket must have taken something.
-    pub fn write_due(&self) -> Tick {
-        self.write
-    }
-
-    /// Nothing is owed.
-    pub fn stop_write(&mut self) {
-        self.write = Tick::NEVER;
-    }
-
     /// The earliest tick at which something may be due.
     #[inline]
     pub fn next(&self) -> Tick {
-        self.input
-            .min(self.pong_due())
-            .min(self.ping)
-            .min(self.write)
+        self.input.min(self.pong_due()).min(self.ping)
     }
 
     /// What is due by `now`, the gravest first.
     pub fn due(&self, now: Tick) -> Due {
-        if self.write <= now {
-            Due::Write
-        } else if self.input <= now {
+        if self.input <= now {
             Due::Input
         } else if self.pong_due() <= now {
             Due::Pong

@@ -42,11 +42,11 @@ impl<S: Stream> Client<S> {
             let frame = batch.frame();
             let len = frame.len();
             let written = socket::write(&mut self.stream, frame, &mut self.is_writable)?;
-            self.timers.note_written(written, now, &config.timeouts);
+            self.timers.note_written(written);
             if written < len {
                 let cursor = Cursor::new(membership.room, number, written, log);
                 self.outbox.begin_behind(cursor);
-                self.timers.note_owed(now, &config.timeouts);
+                self.outbox.note_owed(now.after(config.timeouts.write_wait));
             }
         }
         Ok(())
@@ -95,6 +95,7 @@ impl<S: Stream> Client<S> {
         timeouts: &Timeouts,
     ) -> Result<bool, CloseReason> {
         let was_paused = self.is_paused();
+        let was_owed = self.outbox.due() != Tick::NEVER;
         let mut taken_len = 0;
         for _ in 0..WRITES_PER_TURN {
             if self.outbox.is_empty() || !self.is_writable {
@@ -110,27 +111,20 @@ impl<S: Stream> Client<S> {
             self.outbox.advance(written, hub);
         }
         if taken_len > 0 {
-            self.note_taken(taken_len, now, timeouts);
+            self.note_taken(taken_len, was_owed, now, timeouts);
         }
-        if self.outbox.is_empty() {
-            self.timers.stop_write();
-        } else {
-            self.timers.note_owed(now, timeouts);
-        }
+        self.outbox.note_owed(now.after(timeouts.write_wait));
         self.resume_input(was_paused, now, timeouts);
         Ok(taken_len > 0)
     }
 
     /// The socket took some of what is owed: that is progress, and a sign of life.
-    fn note_taken(&mut self, len: usize, now: Tick, timeouts: &Timeouts) {
-        self.timers.note_written(len, now, timeouts);
-        if self.outbox.is_empty() {
-            return;
+    fn note_taken(&mut self, len: usize, was_owed: bool, now: Tick, timeouts: &Timeouts) {
+        self.timers.note_written(len);
+        if was_owed {
+            self.timers.note_progress(now, timeouts);
         }
-        self.timers.renew_write(now, timeouts);
-        if let Phase::Flushing { due, .. } = &mut self.phase {
-            *due = now.after(timeouts.write_wait);
-        }
+        self.outbox.renew_due(now.after(timeouts.write_wait));
     }
 
     /// Starts the clocks again that stood still while the peer had not taken its answers.
@@ -181,7 +175,7 @@ impl<S: Stream> Client<S> {
         let written = socket::write(&mut self.stream, PING, &mut self.is_writable)?;
         if written < PING.len() {
             self.outbox.push_control_rest(PING, written);
-            self.timers.note_owed(now, timeouts);
+            self.outbox.note_owed(now.after(timeouts.write_wait));
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::world::{World, close_frame};
-use fanfare::observe::CloseReason;
+use crate::turns::close_frame;
+use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,7 +17,10 @@ fn a_drain_counts_from_the_signal_however_long_the_loop_slept_before() {
     let signal = world.now;
     world.begin_shutdown();
     world.turn();
-    assert_eq!(peer.take_frames(), [close_frame(1001)]);
+    assert_eq!(
+        peer.take_frames(),
+        [close_frame(1001, "server is going away")]
+    );
     world.pass(drain - Duration::from_millis(1));
     assert!(
         !peer.is_closed(),

@@ -24,7 +24,7 @@ fn world_with(change: impl FnOnce(&mut Config)) -> World {
 }
 
 /// A close frame with a code and the reason in words.
-fn close_frame(code: u16, words: &str) -> (u8, Vec<u8>) {
+pub(crate) fn close_frame(code: u16, words: &str) -> (u8, Vec<u8>) {
     (0x88, [&code.to_be_bytes(), words.as_bytes()].concat())
 }
 

@@ -477,11 +477,6 @@ pub fn decode_frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
-/// A close frame with this code, as [`decode_frames`] gives it.
-pub fn close_frame(code: u16) -> (u8, Vec<u8>) {
-    (0x88, code.to_be_bytes().to_vec())
-}
-
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
