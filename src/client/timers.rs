@@ -159,6 +159,6 @@ impl Timers {
             Due::Pong => self.pong_due(),
             Due::Nothing | Due::Write | Due::Ping | Due::Close => Tick::NEVER,
         };
-        since != Tick::NEVER && since.after(timeouts.pong_wait) <= now
+        since.after(timeouts.pong_wait) <= now
     }
 }

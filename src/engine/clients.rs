@@ -18,8 +18,20 @@ pub(super) struct Slot<S> {
     /// On the to-do lists, so as not to be put there twice.
     pub(super) is_listed_readable: bool,
     pub(super) is_listed_writable: bool,
+    pub(super) lateness: Lateness,
     /// Whether it takes one of the places of clients that are refused for want of a seat.
     pub(super) is_refused: bool,
+}
+
+/// How a client stands with a deadline that bytes which lie unread may have met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lateness {
+    /// No such deadline has passed.
+    OnTime,
+    /// One has passed, and the client waits for its turn to be read.
+    Waiting,
+    /// One has passed, and the client was read since.
+    Read,
 }
 
 /// What an idle client costs, besides 8 bytes among the members and 4 in the deadlines. A socket is as large as a
@@ -62,6 +74,7 @@ impl<S> Clients<S> {
             entry: Entry::NONE,
             is_listed_readable: false,
             is_listed_writable: false,
+            lateness: Lateness::OnTime,
             is_refused,
         });
         self.next_generation = self

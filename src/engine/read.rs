@@ -5,6 +5,7 @@ use std::mem;
 use tracing::info;
 
 use super::Engine;
+use super::clients::Lateness;
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::OFFERS_PER_TURN;
@@ -70,6 +71,9 @@ impl<S: Stream> Engine<S> {
             return;
         };
         slot.is_listed_readable = false;
+        if slot.lateness == Lateness::Waiting {
+            slot.lateness = Lateness::Read;
+        }
         let mut buffer = mem::take(&mut self.buffer);
         if !deferred.is_empty() {
             // They came out of this buffer, so they fit in it.

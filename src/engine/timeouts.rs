@@ -3,6 +3,7 @@
 //! Read before you judge: where bytes that lie unread may have met a deadline, they are read first.
 
 use super::Engine;
+use super::clients::Lateness;
 use super::read::Readable;
 use crate::client::Stream;
 use crate::client::timers::Due;
@@ -106,8 +107,16 @@ impl<S: Stream> Engine<S> {
         if client.is_unread_on_purpose() {
             return;
         }
+        if due == Due::Nothing {
+            slot.lateness = Lateness::OnTime;
+            return;
+        }
+        let had_its_turn = slot.lateness == Lateness::Read;
         let is_long_due = client.is_long_due(due, self.now, &self.config.timeouts);
-        if slot.is_listed_readable && !is_long_due {
+        if slot.is_listed_readable && !(had_its_turn && is_long_due) {
+            if !had_its_turn {
+                slot.lateness = Lateness::Waiting;
+            }
             return;
         }
         match due {
