@@ -46,19 +46,20 @@ impl<S: Stream> Engine<S> {
             return Ok(());
         };
         let private_len = client.outbox().private_len();
-        client.offer(
+        let offered = client.offer(
             membership,
             &mut self.hub,
             &mut self.gather,
             self.now,
             &self.config,
-        )?;
+        );
         if private_len > 0 || !client.outbox().is_empty() {
+            // Some may have been written before the client was found to be stuck.
             self.private_len = self.private_len + client.outbox().private_len() - private_len;
             self.enqueue(id);
             self.schedule(id);
         }
-        Ok(())
+        offered
     }
 
     /// Keeps what is queued for all clients together within its bound: those that are owed most are dropped.

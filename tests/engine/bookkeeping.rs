@@ -80,3 +80,20 @@ fn bytes_that_are_left_to_the_next_turn_count_as_queued() {
     assert_eq!(world.engine.queued_len(), 0);
     assert_eq!(peer.take_lines(), ["hello"; 50]);
 }
+
+#[test]
+fn what_a_client_takes_before_it_is_dropped_as_stuck_does_not_stay_counted() {
+    let mut world = World::with(|config| config.chat.send_queue = 1);
+    let (publisher, other, stuck) = (world.join(), world.join(), world.join());
+    stuck.set_room(0);
+    publisher.say("one");
+    stuck.send(&masked_frame(0x89, b"ping"));
+    world.settle();
+    // It takes the pong, and still too little.
+    stuck.set_room_silently(6);
+    publisher.say("two");
+    other.say("three");
+    world.settle();
+    assert!(stuck.is_closed());
+    assert_eq!(world.engine.queued_len(), 0);
+}
