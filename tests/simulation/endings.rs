@@ -8,6 +8,7 @@ use fanfare::http::status::Refusal;
 use fanfare::observe::CloseReason;
 use fanfare::ws::close::ProtocolError;
 
+use crate::costs::TurnCost;
 use crate::player::Stage;
 use crate::simulation::{SECOND, SLACK, Simulation};
 
@@ -33,13 +34,16 @@ pub(crate) const ENDS: [CloseReason; CloseReason::KINDS] = [
 ];
 
 impl Simulation {
-    /// Ends the world in one of three ways, and looks at what is left. How many connections ended how.
+    /// Ends the world in one of four ways, and looks at what is left. How many connections ended how.
     pub(crate) fn end(&mut self) -> Tally {
-        match self.random.below(3) {
+        match self.random.below(5) {
             0 => self.vanish(),
             1 => self.leave(),
-            _ => self.shut_down(),
+            2 => self.shut_down(),
+            _ => self.shut_down_amid_work(),
         }
+        // What a client that is gone had left to the next turn is let go there.
+        self.world.turn();
         let engine = &self.world.engine;
         assert_eq!(engine.client_count(), 0, "every slot is free");
         assert_eq!(engine.queued_len(), 0, "every byte is given back");
@@ -55,6 +59,7 @@ impl Simulation {
 
     /// Everybody is gone at once, without a word: the deadlines alone have to clear up.
     fn vanish(&mut self) {
+        self.cost = TurnCost::NONE;
         for player in self.players.iter_mut().chain([&mut self.witness]) {
             player.is_calm = false;
             player.is_mute = true;
@@ -115,9 +120,64 @@ impl Simulation {
         assert!(self.world.engine.is_shut_down());
     }
 
+    /// The signal comes after a sleep, or while something is left to do, and perhaps twice.
+    fn shut_down_amid_work(&mut self) {
+        let sleep = self.world.wait().unwrap_or(SECOND).min(SECOND);
+        self.world.now += sleep * self.random.below(10) as u32 / 10;
+        let drain = self.config.timeouts.drain;
+        let signal = self.world.now;
+        let drained = signal + drain;
+        // Whom the drain keeps: they take all there is, and await the close frame.
+        let mut kept = Vec::new();
+        for player in &mut self.players {
+            player.pace = None;
+            player.is_calm &= player.is_open() && player.expected_close.is_none();
+            if player.is_calm {
+                kept.push(player.name.clone());
+            }
+        }
+        self.world.begin_shutdown();
+        self.witness.stage = Stage::Told(1001);
+        let second = self.random.chance(30).then(|| {
+            let time = drain * self.random.below(10) as u32 / 10;
+            signal + time
+        });
+        let end = second.unwrap_or(drained).min(drained);
+        let mut is_cut = false;
+        while self.world.now <= drained + SLACK + self.cost.max() {
+            let began = self.world.now;
+            if second.is_some_and(|second| second <= began) && !is_cut {
+                is_cut = true;
+                self.world.begin_shutdown();
+            }
+            self.turn();
+            for player in &self.players {
+                let is_early = began < end.min(signal + CLOSE_WAIT);
+                let is_kept = kept.contains(&player.name);
+                assert!(
+                    !(is_early && is_kept && player.peer.is_closed()),
+                    "{} was cut {:?} after the signal",
+                    player.name,
+                    began - signal
+                );
+            }
+            let wait = self.world.wait().unwrap_or(SECOND);
+            self.world.now += wait.clamp(Duration::from_millis(1), SECOND / 20);
+        }
+        for player in self.players.iter().filter(|it| kept.contains(&it.name)) {
+            assert_eq!(player.stage, Stage::Told(1001), "{} was told", player.name);
+            // Echoes of what was not read before the signal do not come.
+            let has_all = player.name.starts_with('e') || player.has_heard_all(&self.order);
+            assert!(has_all, "{} misses something", player.name);
+        }
+        assert!(self.world.engine.is_shut_down());
+    }
+
     /// Lets everybody take what there is, and sees that nothing is missing.
     fn catch_up(&mut self) {
+        self.cost = TurnCost::NONE;
         for player in &mut self.players {
+            player.pace = None;
             player.peer.socket().write_max = usize::MAX;
             player.peer.set_room(usize::MAX);
         }

@@ -10,12 +10,15 @@
 )]
 
 mod actions;
+mod checks;
+mod costs;
 mod endings;
 mod player;
 #[path = "../common/random.rs"]
 mod random;
 mod seats;
 mod simulation;
+mod steps;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -35,7 +38,13 @@ fn whatever_peers_sockets_and_time_do_everybody_hears_the_same_and_nothing_is_le
     let seeds = std::env::var("FANFARE_SEEDS").map_or(SEEDS, |text| {
         parse(&text).expect("FANFARE_SEEDS is a seed or a range of seeds, as in 0..2000")
     });
-    let tally = run_all(&seeds);
+    let (tally, failed) = run_all(&seeds);
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed; replay: FANFARE_SEEDS={} cargo test --test simulation; all: {failed:?}",
+        failed.len(),
+        failed.first().copied().unwrap_or_default()
+    );
     for (end, count) in ENDS.iter().zip(tally) {
         eprintln!("{:>16} {count}", end.name());
         // A simulation in which something never happens says nothing about it.
@@ -43,36 +52,35 @@ fn whatever_peers_sockets_and_time_do_everybody_hears_the_same_and_nothing_is_le
     }
 }
 
-fn add(a: Tally, b: Tally) -> Tally {
-    std::array::from_fn(|kind| a[kind] + b[kind])
-}
-
-fn run_all(seeds: &Range<u64>) -> Tally {
+/// Plays all seeds: how many connections ended how, and the seeds that failed.
+fn run_all(seeds: &Range<u64>) -> (Tally, Vec<u64>) {
     let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut tally = [0; CloseReason::KINDS];
+    let mut failed = Vec::new();
     thread::scope(|scope| {
         let runners: Vec<_> = (0..threads)
             .map(|first| {
                 let seeds = seeds.clone().skip(first).step_by(threads);
-                scope.spawn(move || seeds.map(run).fold([0; CloseReason::KINDS], add))
+                scope.spawn(move || seeds.map(run).collect::<Vec<_>>())
             })
             .collect();
-        runners
-            .into_iter()
-            .map(|runner| {
-                runner
-                    .join()
-                    .unwrap_or_else(|cause| panic::resume_unwind(cause))
-            })
-            .fold([0; CloseReason::KINDS], add)
-    })
+        for outcome in runners.into_iter().flat_map(|runner| {
+            let outcomes = runner.join();
+            outcomes.unwrap_or_else(|cause| panic::resume_unwind(cause))
+        }) {
+            match outcome {
+                Ok(ends) => tally = std::array::from_fn(|kind| tally[kind] + ends[kind]),
+                Err(seed) => failed.push(seed),
+            }
+        }
+    });
+    failed.sort_unstable();
+    (tally, failed)
 }
 
-fn run(seed: u64) -> Tally {
-    let outcome = panic::catch_unwind(|| Simulation::new(seed).run());
-    outcome.unwrap_or_else(|cause| {
-        eprintln!("seed {seed} failed; replay: FANFARE_SEEDS={seed} cargo test --test simulation");
-        panic::resume_unwind(cause);
-    })
+/// Plays one seed. What it panics with is printed already.
+fn run(seed: u64) -> Result<Tally, u64> {
+    panic::catch_unwind(|| Simulation::new(seed).run()).map_err(|_| seed)
 }
 
 fn parse(text: &str) -> Option<Range<u64>> {

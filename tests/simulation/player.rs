@@ -64,6 +64,9 @@ pub(crate) struct Player {
     /// It sends nothing more: it has closed, or a part of something is all that ever comes.
     pub(crate) is_silent: bool,
     pub(crate) is_mute: bool,
+    /// How many bytes it reads in a second, if not all that there is: the rest lies between it and the server.
+    pub(crate) pace: Option<usize>,
+    read_at: Duration,
     /// It is in a message that it never ends, and says nothing else; pings it answers.
     pub(crate) is_mid_message: bool,
     /// The close code that its last words must bring.
@@ -95,6 +98,8 @@ impl Player {
             is_calm: true,
             is_silent: false,
             is_mute: false,
+            pace: None,
+            read_at: Duration::ZERO,
             is_mid_message: false,
             expected_close: None,
             due: None,
@@ -161,8 +166,8 @@ impl Player {
     }
 
     /// Reads what came in the turn during which the order grew to `order`, from `before` lines on.
-    pub(crate) fn listen(&mut self, order: &[String], before: usize) {
-        let taken = self.peer.take();
+    pub(crate) fn listen(&mut self, order: &[String], before: usize, now: Duration) {
+        let taken = self.read(now);
         if self.stage == Stage::Http && self.received.is_empty() && !taken.is_empty() {
             self.next_line = before..=order.len();
         }
@@ -198,6 +203,24 @@ impl Player {
                 }
                 _ => panic!("{} got a frame that begins with {first:#x}", self.name),
             }
+        }
+    }
+
+    /// Reads what it can by now.
+    fn read(&mut self, now: Duration) -> Vec<u8> {
+        let time = now - self.read_at;
+        match self.pace {
+            // What comes with the answer to its upgrade is the first that it must hear, and behind the end
+            // nothing is waited for.
+            Some(pace) if self.stage != Stage::Http && !self.peer.is_closed() => {
+                let len = time.as_millis() * pace as u128 / 1_000;
+                if len == 0 {
+                    return Vec::new();
+                }
+                self.read_at = now;
+                self.peer.take_up_to(len as usize)
+            }
+            _ => self.peer.take(),
         }
     }
 
@@ -239,7 +262,8 @@ impl Player {
     pub(crate) fn patience(&self) -> Duration {
         match self.due {
             Some((Wait::Peer(_), _)) => {
-                Duration::from_secs((self.taken_len / SLOWEST_READER as usize) as u64)
+                let len = self.taken_len + self.peer.socket().outbound.len();
+                Duration::from_secs((len / SLOWEST_READER as usize) as u64)
             }
             _ => Duration::ZERO,
         }
@@ -262,7 +286,8 @@ impl Player {
         let pings_unseen = self
             .limited_since
             .is_some_and(|since| now >= since + config.timeouts.pong_wait / 2);
-        self.is_mute || self.is_silent || self.is_mid_message || pings_unseen
+        let is_odd = self.is_mute || self.is_silent || self.is_mid_message;
+        is_odd || pings_unseen || self.pace.is_some()
     }
 
     /// Every line must be the next of the one order; an echo is the next of what was said.

@@ -200,6 +200,13 @@ impl Peer {
         std::mem::take(&mut self.socket().outbound)
     }
 
+    /// The same, so many bytes at most.
+    pub fn take_up_to(&self, len: usize) -> Vec<u8> {
+        let mut socket = self.socket();
+        let len = len.min(socket.outbound.len());
+        socket.outbound.drain(..len).collect()
+    }
+
     /// The frames received since the last call; the answer to the upgrade is passed over.
     pub fn take_frames(&self) -> Vec<(u8, Vec<u8>)> {
         let bytes = self.take();
@@ -249,6 +256,8 @@ pub struct ScriptedNetwork {
     pub register_errors: VecDeque<io::Error>,
     /// What the sockets of the connections to come are like.
     pub short_means_blocked: bool,
+    /// How many sockets' edges one poll announces, if not all; the others' come with the next ones.
+    pub events_max: Option<usize>,
     sockets: Vec<Rc<RefCell<Socket>>>,
 }
 
@@ -408,8 +417,15 @@ impl World {
         self.network
             .sockets
             .retain(|socket| !socket.borrow().server_has_closed);
+        let mut left = self.network.events_max.unwrap_or(usize::MAX);
+        let mut announced = 0;
         for socket in &self.network.sockets {
             let mut socket = socket.borrow_mut();
+            if left == 0 {
+                break;
+            }
+            announced += 1;
+            left -= usize::from(socket.is_read_edge || socket.is_write_edge);
             // As epoll does, an edge is announced only if there is still something behind it.
             let readable = std::mem::take(&mut socket.is_read_edge) && socket.is_readable();
             let writable = std::mem::take(&mut socket.is_write_edge);
@@ -420,6 +436,7 @@ impl World {
                     .note_ready(id, readable, writable, socket.peer_has_shut);
             }
         }
+        self.network.sockets.rotate_left(announced);
     }
 
     /// Whether something has happened that was not announced yet.

@@ -1,0 +1,70 @@
+//! What must hold after every turn.
+
+use std::time::Duration;
+
+use fanfare::config::{READ_LEN, REFUSED_CLIENTS_MAX};
+use fanfare::observe::CloseReason;
+
+use crate::player::Stage;
+use crate::simulation::{SLACK, Simulation};
+
+impl Simulation {
+    /// Whoever is owed something may be dropped when all together are owed too much; nobody else may.
+    pub(crate) fn excuse_overloads(&mut self, before: u64) {
+        let dropped = self.world.engine.metrics().closed(CloseReason::Overload) - before;
+        let excused = self
+            .players
+            .iter_mut()
+            .filter(|it| it.is_calm && it.peer.is_closed() && it.may_be_owed())
+            .take(dropped as usize);
+        excused.for_each(|player| player.is_calm = false);
+    }
+
+    pub(crate) fn check(&self) {
+        let engine = &self.world.engine;
+        assert!(engine.client_count() <= self.client_limit + REFUSED_CLIENTS_MAX);
+        assert!(
+            engine.deadline_count() <= engine.client_count(),
+            "one deadline for each client at most"
+        );
+        // What was queued after the last check is some pings and close frames, and the rest of one read.
+        assert!(engine.queued_len() <= self.config.chat.max_queued + READ_LEN + 4096);
+        let is_over = !self.witness.peer.is_closed() || self.witness.stage == Stage::Told(1001);
+        assert!(is_over, "the witness was closed");
+        for player in &self.players {
+            let name = &player.name;
+            let is_gone = player.peer.is_closed() || !player.peer.is_accepted();
+            let is_suspect = player.is_suspect(self.world.now, &self.config) || self.has_rate_limit;
+            if player.stage == Stage::Member && !is_suspect && !is_gone {
+                let lag = self.order.len().saturating_sub(*player.next_line.end());
+                // A begun frame and what waits behind it, each up to twice the queue and what one turn brings.
+                assert!(
+                    lag <= 4 * self.config.chat.send_queue + self.largest_turn,
+                    "{name} is {lag} messages behind"
+                );
+            }
+            if let Some((wait, due)) = player.due {
+                assert!(
+                    is_gone || self.world.now <= due + SLACK + player.patience() + self.lateness(),
+                    "{name} is overdue: {wait:?}"
+                );
+            }
+            if !player.is_calm {
+                continue;
+            }
+            match player.stage {
+                Stage::Told(503) => {}
+                Stage::Told(1008) if self.has_rate_limit => {}
+                Stage::Told(1001) if self.witness.stage == Stage::Told(1001) => {}
+                Stage::Told(code) => assert_eq!(Some(code), player.expected_close, "{name}'s end"),
+                _ if player.peer.is_accepted() => assert!(!is_gone, "{name} was cut off"),
+                _ => {}
+            }
+        }
+    }
+
+    /// How much later than usual the server may do things, where turns take time or edges come late.
+    fn lateness(&self) -> Duration {
+        self.cost.max() * 20
+    }
+}
