@@ -10,6 +10,9 @@ pub const SLOWEST_READER: u32 = 16 * 1024;
 /// The most that lies between a socket and its reader: what Linux' send buffers grow to.
 const UNCONFIRMED_MAX: u32 = 4 * 1024 * 1024;
 
+/// No ping is unanswered.
+const NO_PING: u32 = u32::MAX;
+
 /// What is due for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -34,8 +37,10 @@ pub struct Timers {
     input: Tick,
     pong: Tick,
     ping: Tick,
-    /// The bytes that were written since the last pong. They may lie before the next ping.
+    /// The bytes that were written since the last ping that was answered. They may lie before the next one.
     unconfirmed_len: u32,
+    /// How many of them lie before the oldest ping that was not answered, or [`NO_PING`].
+    before_ping_len: u32,
 }
 
 impl Timers {
@@ -46,6 +51,7 @@ impl Timers {
             pong: Tick::NEVER,
             ping: Tick::NEVER,
             unconfirmed_len: 0,
+            before_ping_len: NO_PING,
         }
     }
 
@@ -97,12 +103,19 @@ impl Timers {
 
     /// A ping was sent; the next one has its time.
     pub fn renew_ping(&mut self, now: Tick, timeouts: &Timeouts) {
+        if self.before_ping_len == NO_PING {
+            self.before_ping_len = self.unconfirmed_len;
+        }
         self.ping = now.after(timeouts.ping_period());
     }
 
-    /// The peer has answered a ping: it has read what was written before.
+    /// The peer has answered a ping: it has read what was written before that, and perhaps nothing that came
+    /// after it.
     pub fn note_pong(&mut self, now: Tick, timeouts: &Timeouts) {
-        self.unconfirmed_len = 0;
+        if self.before_ping_len != NO_PING {
+            self.unconfirmed_len = self.unconfirmed_len.saturating_sub(self.before_ping_len);
+            self.before_ping_len = NO_PING;
+        }
         self.pong = now.after(timeouts.pong_wait);
     }
 

@@ -226,6 +226,34 @@ fn a_slow_reader_is_not_closed_for_a_pong_before_it_can_have_read_the_ping() {
 }
 
 #[test]
+fn a_pong_confirms_what_was_written_before_its_ping_and_not_what_came_after() {
+    let mut world = World::with(|config| config.chat.max_message = 65_536);
+    let (publisher, peer) = (world.join(), world.join());
+    while !peer.take_frames().contains(&(0x89, vec![])) {
+        world.pass(SECOND / 10);
+    }
+    // The burst is on its way when the pong comes.
+    for _ in 0..40 {
+        publisher.say(&"x".repeat(62_500));
+    }
+    world.settle();
+    peer.send(&masked_frame(0x8a, b""));
+    publisher.shut();
+    world.settle();
+    let mut slow = SlowReader {
+        unread: peer.take(),
+        peer,
+    };
+    for second in 0..200 {
+        slow.read(30_000);
+        world.pass(SECOND);
+        assert!(!slow.peer.socket().server_has_shut, "after {second} s");
+        assert!(!slow.peer.is_closed(), "after {second} s");
+    }
+    assert!(slow.unread.is_empty(), "it has caught up");
+}
+
+#[test]
 fn a_reader_that_stays_silent_for_longer_than_its_allowance_is_closed() {
     let mut world = World::with(|config| config.chat.max_message = 65_536);
     let (slow, burst_len) = behind_a_burst(&mut world);
