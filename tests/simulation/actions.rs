@@ -12,9 +12,31 @@ use crate::world::masked_frame;
 const SOCKET_ERRORS: [i32; 4] = [104, 32, 110, 105];
 
 /// One player does something; of a hundred choices, those from 29 on are a player's.
-pub(crate) fn act(player: &mut Player, choice: usize, random: &mut Random, config: &Config) {
+/// It sends `burst_max` messages at most.
+pub(crate) fn act(
+    player: &mut Player,
+    choice: usize,
+    burst_max: usize,
+    random: &mut Random,
+    config: &Config,
+) {
     let speaks = player.is_open() && !player.is_silent && !player.is_mid_message;
     match choice {
+        50 if speaks && !player.is_mute => {
+            // It also says that it is alive, and so may take its time.
+            for _ in 0..random.between(30, 150) {
+                player.say(random, config);
+                player.outgoing.extend(masked_frame(0x8a, b"alive"));
+            }
+        }
+        ..54 if speaks => {
+            let count = match choice {
+                ..50 => random.between(1, 4),
+                53 => random.between(300, 700),
+                _ => random.between(30, 150),
+            };
+            (0..count.min(burst_max)).for_each(|_| player.say(random, config));
+        }
         ..68 if speaks => speak(player, choice, random, config),
         68.. => disturb(player, choice, random),
         _ => {}
@@ -23,17 +45,7 @@ pub(crate) fn act(player: &mut Player, choice: usize, random: &mut Random, confi
 
 fn speak(player: &mut Player, choice: usize, random: &mut Random, config: &Config) {
     match choice {
-        ..50 => {
-            for _ in 0..random.between(1, 4) {
-                player.say(random, config);
-            }
-        }
-        50..54 => {
-            for _ in 0..random.between(30, 150) {
-                player.say(random, config);
-            }
-        }
-        54..58 => (0..random.between(1, 50)).for_each(|_| player.ping()),
+        ..58 => (0..random.between(1, 50)).for_each(|_| player.ping()),
         58..61 => {
             let (bytes, code) = rubbish(random, config, player.stage == Stage::Echo);
             player.outgoing.extend(bytes);

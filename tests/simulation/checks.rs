@@ -65,6 +65,7 @@ impl Simulation {
 
     /// How much later than usual the server may do things, where turns take time or edges come late.
     fn lateness(&self) -> Duration {
-        self.cost.max() * 20
+        // A burst that lies before may take so many turns.
+        self.cost.max() * 200
     }
 }

@@ -208,9 +208,11 @@ impl Simulation {
 
 /// Settings, of which the extremes are as likely as the rest.
 fn settings(random: &mut Random, has_rate_limit: bool) -> Config {
-    let pong_wait = SECOND * random.between(2, 40) as u32;
+    let longest_wait = *random.pick(&[4, 40]);
+    let pong_wait = SECOND * random.between(2, longest_wait) as u32;
     let mut config = Config::default();
-    config.chat.send_queue = random.between(1, 40);
+    let longest_queue = *random.pick(&[3, 40]);
+    config.chat.send_queue = random.between(1, longest_queue);
     config.chat.max_message = random.between(40, 600);
     config.chat.max_queued = 1024
         * match random.chance(30) {

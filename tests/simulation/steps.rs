@@ -24,7 +24,6 @@ impl Simulation {
             world,
             ..
         } = self;
-        let is_busy = !self.cost.is_none();
         match random.below(100) {
             0..12 => self.connect(),
             12..15 => {
@@ -58,16 +57,14 @@ impl Simulation {
                     return;
                 }
                 let index = random.below(players.len());
-                if (29..68).contains(&choice) && is_busy && self.has_said_much(index) {
-                    return;
-                }
+                let burst_max = self.burst_max(&self.players[index]);
                 let Self {
                     random,
                     config,
                     players,
                     ..
                 } = self;
-                act(&mut players[index], choice, random, config);
+                act(&mut players[index], choice, burst_max, random, config);
             }
         }
     }
@@ -141,8 +138,8 @@ impl Simulation {
         if random.chance(20) {
             player.peer.socket().read_max = random.between(1, 50);
         }
-        if random.chance(15) {
-            player.pace = Some(SLOWEST_READER as usize * random.between(12, 60) / 10);
+        if random.chance(25) {
+            player.pace = Some(SLOWEST_READER as usize * random.between(105, 300) / 100);
         }
         self.players.push(player);
     }
@@ -162,15 +159,15 @@ impl Simulation {
         }
     }
 
-    /// Whether a player has sent as much as a slow server reads of one client within the pong wait. What it
-    /// sends behind that, a pong included, may come too late.
-    fn has_said_much(&self, index: usize) -> bool {
-        let Some(player) = self.players.get(index) else {
-            return false;
-        };
-        let turns = self.config.timeouts.pong_wait.as_millis() / self.cost.max().as_millis().max(1);
-        let batches = usize::try_from(turns).unwrap_or(usize::MAX);
-        let unheard = player.said.len() - self.words_of(player);
-        player.stage == Stage::Member && unheard > batches * self.config.chat.send_queue
+    /// How many messages at once a player may send: no more than a slow server reads of one client in not much
+    /// longer than the pong wait. What comes behind them, a pong included, would be late by its own fault.
+    fn burst_max(&self, player: &Player) -> usize {
+        if self.cost.is_none() || player.stage != Stage::Member {
+            return usize::MAX;
+        }
+        let turns =
+            self.config.timeouts.pong_wait.as_millis() * 5 / 4 / self.cost.max().as_millis();
+        let messages = turns as usize * self.config.chat.send_queue;
+        messages.saturating_sub(player.said.len() - self.words_of(player))
     }
 }
