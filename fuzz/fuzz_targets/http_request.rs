@@ -7,8 +7,8 @@ mod cut;
 #[path = "../support/heads.rs"]
 mod heads;
 
-use fanfare::http::{HEAD_MAX, HEADERS_MAX, Request, header_storage};
 use fanfare::http::status::Refusal;
+use fanfare::http::{HEAD_MAX, HEADERS_MAX, Request, header_storage};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {

@@ -6,6 +6,8 @@
 mod cut;
 #[path = "../support/messages.rs"]
 mod messages;
+#[path = "../../tests/common/wire.rs"]
+mod wire;
 
 use libfuzzer_sys::fuzz_target;
 

@@ -3,6 +3,8 @@
 use fanfare::ws::close::ProtocolError;
 use fanfare::ws::message::{Incoming, MessageReader};
 
+use crate::wire;
+
 pub const MESSAGE_MAX: usize = 1000;
 /// What a reader may hold besides a message.
 const OVERHEAD: usize = 512;
@@ -11,17 +13,8 @@ const OVERHEAD: usize = 512;
 pub fn stream(frames: &[(u8, Vec<u8>)], key: [u8; 4], behind: &[u8]) -> Option<Vec<u8>> {
     let mut stream = Vec::new();
     for (first, payload) in frames {
-        stream.push(*first);
-        match u16::try_from(payload.len()).ok()? {
-            len @ 0..126 => stream.push(0x80 | len as u8),
-            len => {
-                stream.push(0xfe);
-                stream.extend(len.to_be_bytes());
-            }
-        }
-        stream.extend(key);
-        let masked = payload.iter().zip(key.iter().cycle());
-        stream.extend(masked.map(|(byte, key)| byte ^ key));
+        u16::try_from(payload.len()).ok()?;
+        stream.extend(wire::frame_under(key, *first, payload));
     }
     stream.extend(behind);
     Some(stream)

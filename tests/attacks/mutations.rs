@@ -5,7 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 
 use crate::common::wire::{
-    BEGIN_TEXT, BINARY, END, PING, UPGRADE, close, frame, get, request, text, upgrade,
+    self, BEGIN_TEXT, BINARY, CLOSE, END, PING, PONG, TEXT, UPGRADE, close, frame, get, request,
+    text, upgrade,
 };
 use crate::common::{PATIENCE, Server};
 use crate::random::Random;
@@ -117,26 +118,18 @@ fn is_well_formed(mut bytes: &[u8]) -> bool {
 }
 
 /// Whether these are whole frames of a server: texts, pongs, and at most one close at the end.
-fn are_frames(mut bytes: &[u8]) -> bool {
-    while let [first, len, rest @ ..] = bytes {
-        let (len, rest) = match (len, rest) {
-            (126, [high, low, rest @ ..]) => (usize::from(*high) << 8 | usize::from(*low), rest),
-            (0..126, rest) => (usize::from(*len), rest),
-            _ => return false,
-        };
-        let (Some(payload), Some(rest)) = (rest.get(..len), rest.get(len..)) else {
-            return false;
-        };
-        let is_right = match first {
-            0x81 => str::from_utf8(payload).is_ok(),
-            0x82 | 0x8a => true,
-            0x88 => rest.is_empty(),
-            _ => false,
-        };
-        if !is_right {
-            return false;
-        }
-        bytes = rest;
-    }
+fn are_frames(bytes: &[u8]) -> bool {
+    let mut bytes = bytes.to_vec();
+    let frames = wire::take_frames(&mut bytes);
+    let last = frames.len().saturating_sub(1);
     bytes.is_empty()
+        && frames
+            .iter()
+            .enumerate()
+            .all(|(index, (first, payload))| match *first {
+                TEXT => str::from_utf8(payload).is_ok(),
+                BINARY | PONG => true,
+                CLOSE => index == last,
+                _ => false,
+            })
 }

@@ -195,24 +195,14 @@ impl Peer {
 
     /// Reads a frame, which must be unmasked, without reserved bits, and as short as can be.
     pub(crate) fn frame(&mut self) -> Frame {
-        let [first, len] = self.take_array();
-        assert_eq!(first & 0x70, 0, "no extension was agreed upon");
-        assert_eq!(len & 0x80, 0, "a server must not mask (RFC 6455 §5.1)");
-        let len = match len {
-            126 => {
-                let len = u16::from_be_bytes(self.take_array());
-                assert!(len >= 126, "{len} fits in 7 bits");
-                len.into()
+        loop {
+            let unread = self.received.get(self.consumed..).unwrap_or_default();
+            if let Some(((first, payload), len)) = wire::decode(unread) {
+                self.consumed += len;
+                return Frame { first, payload };
             }
-            127 => {
-                let len = u64::from_be_bytes(self.take_array());
-                assert!(len > u16::MAX.into(), "{len} fits in 16 bits");
-                usize::try_from(len).expect("a length that fits in memory")
-            }
-            len => len.into(),
-        };
-        let payload = self.take(len);
-        Frame { first, payload }
+            self.receive_more();
+        }
     }
 
     /// Reads a frame that must be this one.
@@ -245,14 +235,15 @@ impl Peer {
     pub(crate) fn hear_lines_to_the_end(&mut self) -> Vec<String> {
         while self.receive().is_ok_and(|len| len > 0) {}
         let mut lines = Vec::new();
-        while let Some(len) = whole_frame_len(self.received.get(self.consumed..)) {
-            let frame = self.frame();
-            if frame.first == wire::TEXT {
-                let text = String::from_utf8(frame.payload).expect("text is UTF-8");
+        let mut unread = self.received.split_off(self.consumed);
+        for (first, payload) in wire::take_frames(&mut unread) {
+            if first == wire::TEXT {
+                let text = String::from_utf8(payload).expect("text is UTF-8");
                 lines.extend(text.split('\n').map(str::to_owned));
             }
-            assert!(len > 0, "a frame has a header");
         }
+        self.received.clear();
+        self.consumed = 0;
         lines
     }
 
@@ -284,19 +275,9 @@ impl Peer {
         }
     }
 
-    fn take_array<const N: usize>(&mut self) -> [u8; N] {
-        let bytes = self.take(N);
-        bytes.first_chunk().copied().expect("that many were taken")
-    }
-
     pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
         while self.received.len() - self.consumed < len {
-            let received = self
-                .receive()
-                .expect("bytes, not a reset or a long silence");
-            let so_far = self.received.get(self.consumed..).unwrap_or_default();
-            let so_far = String::from_utf8_lossy(so_far);
-            assert!(received > 0, "the stream ended after {so_far:?}");
+            self.receive_more();
         }
         let bytes = self.received.get(self.consumed..self.consumed + len);
         let bytes = bytes.expect("that many were received").to_vec();
@@ -306,6 +287,20 @@ impl Peer {
             self.consumed = 0;
         }
         bytes
+    }
+
+    /// Reads once; the stream must not end.
+    fn receive_more(&mut self) {
+        if self.consumed == self.received.len() {
+            self.received.clear();
+            self.consumed = 0;
+        }
+        let received = self
+            .receive()
+            .expect("bytes, not a reset or a long silence");
+        let so_far = self.received.get(self.consumed..).unwrap_or_default();
+        let so_far = String::from_utf8_lossy(so_far);
+        assert!(received > 0, "the stream ended after {so_far:?}");
     }
 
     /// Reads once; 0 at the end of the stream.
@@ -335,22 +330,4 @@ pub(crate) fn assert_one_plain_line(response: &Response) {
     let body = String::from_utf8_lossy(&response.body);
     assert!(body.len() > 1 && body.ends_with('\n'), "{body:?}");
     assert_eq!(body.lines().count(), 1, "{body:?}");
-}
-
-/// The length of the server's frame at the front of `bytes`, if it is there in whole.
-fn whole_frame_len(bytes: Option<&[u8]>) -> Option<usize> {
-    let bytes = bytes?;
-    let (header_len, payload_len) = match bytes.get(1)? {
-        126 => (
-            4,
-            u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?).into(),
-        ),
-        127 => {
-            let len = u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
-            (10, usize::try_from(len).ok()?)
-        }
-        len => (2, usize::from(*len)),
-    };
-    let len = header_len + payload_len;
-    (bytes.len() >= len).then_some(len)
 }

@@ -1,4 +1,7 @@
-//! Bytes as they travel: requests, and frames of a client (RFC 6455 §5.2).
+//! Bytes as they travel: requests, frames of a client, and frames of the server (RFC 6455 §5.2). All tests and
+//! fuzz targets share it; only bytes that are wrong on purpose are made elsewhere.
+
+#![allow(dead_code, reason = "each test uses a part of this module")]
 
 /// First bytes of frames: FIN and opcode.
 pub(crate) const CONTINUE: u8 = 0x00;
@@ -16,12 +19,19 @@ pub(crate) const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A masked frame with the shortest length that fits.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    frame_under(KEY, first, payload)
+}
+
+/// The same under another key.
+pub(crate) fn frame_under(key: [u8; 4], first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = match (u16::try_from(payload.len()), payload.len()) {
         (_, len @ 0..126) => header_7(first, u8::try_from(len).expect("it is below 126")),
         (Ok(len), _) => header_16(first, len),
         (Err(_), len) => header_64(first, len as u64),
     };
-    bytes.extend(masked(payload));
+    bytes.truncate(bytes.len() - KEY.len());
+    bytes.extend(key);
+    bytes.extend(masked_under(key, payload));
     bytes
 }
 
@@ -42,8 +52,53 @@ pub(crate) fn header_64(first: u8, len: u64) -> Vec<u8> {
 
 /// A payload under [`KEY`].
 pub(crate) fn masked(payload: &[u8]) -> Vec<u8> {
-    let key = KEY.iter().cycle();
+    masked_under(KEY, payload)
+}
+
+fn masked_under(key: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let key = key.iter().cycle();
     payload.iter().zip(key).map(|(a, b)| a ^ b).collect()
+}
+
+/// A frame that the server sent: FIN, reserved bits and opcode; payload.
+pub(crate) type ServerFrame = (u8, Vec<u8>);
+
+/// The server's frame at the front of `bytes` and its length, once it is there in whole. It must be unmasked,
+/// without reserved bits, and as short as can be.
+pub(crate) fn decode(bytes: &[u8]) -> Option<(ServerFrame, usize)> {
+    let [first, second, rest @ ..] = bytes else {
+        return None;
+    };
+    assert_eq!(first & 0x70, 0, "no extension was agreed upon");
+    assert_eq!(second & 0x80, 0, "a server must not mask (RFC 6455 §5.1)");
+    let (payload_len, start) = match second {
+        126 => {
+            let len = u16::from_be_bytes(*rest.first_chunk()?);
+            assert!(len >= 126, "{len} fits in 7 bits");
+            (len.into(), 4)
+        }
+        127 => {
+            let len = u64::from_be_bytes(*rest.first_chunk()?);
+            assert!(len > u16::MAX.into(), "{len} fits in 16 bits");
+            let len = usize::try_from(len).expect("a length that fits in memory");
+            (len, 10)
+        }
+        len => (usize::from(*len), 2),
+    };
+    let payload = bytes.get(start..start + payload_len)?;
+    Some(((*first, payload.to_vec()), start + payload_len))
+}
+
+/// Takes the whole frames off the front of `bytes`.
+pub(crate) fn take_frames(bytes: &mut Vec<u8>) -> Vec<ServerFrame> {
+    let mut frames = Vec::new();
+    let mut taken = 0;
+    while let Some((frame, len)) = bytes.get(taken..).and_then(decode) {
+        frames.push(frame);
+        taken += len;
+    }
+    bytes.drain(..taken);
+    frames
 }
 
 pub(crate) fn text(text: &str) -> Vec<u8> {

@@ -8,7 +8,7 @@ use fanfare::client::timers::SLOWEST_READER;
 use fanfare::config::{CLOSE_WAIT, Config};
 
 use crate::random::Random;
-use crate::world::{Peer, masked_frame};
+use crate::world::{Peer, masked_frame, wire};
 
 /// How far a player has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Player {
                 return;
             }
         }
-        while let Some((first, payload)) = take_frame(&mut self.received) {
+        for (first, payload) in wire::take_frames(&mut self.received) {
             let (Stage::Member | Stage::Echo) = self.stage else {
                 panic!("{} hears more after the end", self.name);
             };
@@ -364,29 +364,4 @@ impl Player {
         };
         true
     }
-}
-
-/// Takes one frame off the front of `bytes`, if it is whole.
-fn take_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
-    let (len, start) = match *bytes.get(1)? {
-        126 => (
-            u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]).into(),
-            4,
-        ),
-        127 => {
-            let len: [u8; 8] = bytes.get(2..10)?.try_into().ok()?;
-            (u64::from_be_bytes(len) as usize, 10)
-        }
-        len => {
-            assert!(len < 126, "a server's frame is not masked");
-            (usize::from(len), 2)
-        }
-    };
-    if bytes.len() < start + len {
-        return None;
-    }
-    let payload = bytes[start..start + len].to_vec();
-    let first = bytes[0];
-    bytes.drain(..start + len);
-    Some((first, payload))
 }

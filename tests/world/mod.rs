@@ -13,6 +13,9 @@
     reason = "test support, of which each test file uses a part"
 )]
 
+#[path = "../common/wire.rs"]
+pub mod wire;
+
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -26,6 +29,8 @@ use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
 use fanfare::id::ClientId;
 use fanfare::time::{Now, Tick};
+
+pub(crate) use wire::frame as masked_frame;
 
 /// The time of day at which the world begins: RFC 9110's example, Sun, 06 Nov 1994 08:49:37 GMT.
 pub const UNIX_START: u64 = 784_111_777;
@@ -448,49 +453,11 @@ impl World {
     }
 }
 
-/// A client's frame: first byte (FIN, RSV, opcode), masked payload.
-pub fn masked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    const KEY: [u8; 4] = [0xa1, 0x02, 0x93, 0x44];
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(0x80 | len as u8),
-        len @ 126..65_536 => {
-            bytes.push(0xfe);
-            bytes.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            bytes.push(0xff);
-            bytes.extend((len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend(KEY);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(KEY.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
-    bytes
-}
-
-/// A server's frames: first byte and payload. All of `bytes` must be whole frames.
-pub fn decode_frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let mut frames = Vec::new();
-    while !bytes.is_empty() {
-        let (len, start) = match bytes[1] {
-            126 => (u16::from_be_bytes([bytes[2], bytes[3]]) as usize, 4),
-            127 => {
-                let len: [u8; 8] = bytes[2..10].try_into().expect("eight bytes");
-                (u64::from_be_bytes(len) as usize, 10)
-            }
-            len => {
-                assert!(len < 126, "a server's frame is not masked");
-                (len as usize, 2)
-            }
-        };
-        frames.push((bytes[0], bytes[start..start + len].to_vec()));
-        bytes = &bytes[start + len..];
-    }
+/// The server's frames. All of `bytes` must be whole frames.
+pub fn decode_frames(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut bytes = bytes.to_vec();
+    let frames = wire::take_frames(&mut bytes);
+    assert!(bytes.is_empty(), "a part of a frame");
     frames
 }
 
