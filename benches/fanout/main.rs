@@ -1,4 +1,4 @@
-//! Fan-out over real sockets: the shipped server beside the floor (the least that epoll can do) and a peer (a chat on tokio), in
+//! Fan-out over real sockets: the shipped server beside the floor (the least that epoll can do) and a rival (a chat on tokio), in
 //! one run and in turns, so that their ratios hold on a noisy machine.
 //!
 //! `cargo bench --bench fanout -- --help` tells how to pick a part of it.
@@ -40,7 +40,7 @@ const SLICES: u32 = 3;
 const QUICK_CLIENTS: usize = 50;
 const QUICK_DURATION: Duration = Duration::from_millis(40);
 
-/// Fan-out of fanfare beside the floor and a peer.
+/// Fan-out of fanfare beside the floor and a rival.
 #[derive(Parser)]
 #[command(name = "cargo bench --bench fanout --")]
 struct Arguments {
@@ -59,9 +59,9 @@ struct Arguments {
     /// Use this many clients wherever there is more than one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
     clients: Option<u16>,
-    /// Run this command, split at spaces, as the peer: a chat on /ws that prints http://HOST:PORT/
+    /// Run this command, split at spaces, as the rival: a chat on /ws that prints http://HOST:PORT/
     #[arg(long, value_name = "COMMAND")]
-    peer: Option<String>,
+    rival: Option<String>,
     /// Prove that everything runs, in a few seconds
     #[arg(long)]
     quick: bool,
@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
-            peer: arguments.peer.as_deref(),
+            rival: arguments.rival.as_deref(),
         };
         let (rounds, duration) = if arguments.quick {
             (1, QUICK_DURATION)

@@ -25,11 +25,11 @@ const STYLE: &str = "
   svg { font: 13px system-ui, sans-serif; }
   .page { fill: #ffffff; } .text { fill: #1f2328; } .faint { fill: #59636e; }
   .grid { stroke: #d1d9e0; } .line { fill: none; stroke-width: 2; }
-  .fanfare { stroke: #0969da; } .floor { stroke: #59636e; stroke-dasharray: 7 4; } .peer { stroke: #bc4c00; stroke-dasharray: 2 3; }
+  .fanfare { stroke: #0969da; } .floor { stroke: #59636e; stroke-dasharray: 7 4; } .rival { stroke: #bc4c00; stroke-dasharray: 2 3; }
   .dot { stroke-dasharray: none; stroke-width: 2; fill: #ffffff; }
   @media (prefers-color-scheme: dark) {
     .page, .dot { fill: #0d1117; } .text { fill: #f0f6fc; } .faint { fill: #9198a1; } .grid { stroke: #3d444d; }
-    .fanfare { stroke: #4493f8; } .floor { stroke: #9198a1; } .peer { stroke: #f0883e; }
+    .fanfare { stroke: #4493f8; } .floor { stroke: #9198a1; } .rival { stroke: #f0883e; }
   }
 ";
 

@@ -82,7 +82,7 @@ pub(crate) fn print_table(
         "lost",
         "dropped",
         format!("floor: {speed} CPU"),
-        format!("peer: {speed} CPU"),
+        format!("rival: {speed} CPU"),
     )?;
     for rounds in all {
         let Contestant { kind, laggards } = rounds.contestant;
@@ -103,7 +103,7 @@ pub(crate) fn print_table(
             rounds.total(|outcome| outcome.losses + outcome.damaged),
             rounds.total(|outcome| outcome.disconnects),
             beside(case, all, rounds, Kind::Floor),
-            beside(case, all, rounds, Kind::Peer),
+            beside(case, all, rounds, Kind::Rival),
         )?;
     }
     let bystanders = median(bystanders);

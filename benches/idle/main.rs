@@ -1,5 +1,5 @@
 //! What clients cost that say nothing: memory and processor time of the shipped server with many connected,
-//! beside the floor (the least that epoll can do) and a peer (a chat on tokio).
+//! beside the floor (the least that epoll can do) and a rival (a chat on tokio).
 //!
 //! `cargo bench --bench idle -- --help` tells how to pick a part of it.
 
@@ -41,9 +41,9 @@ struct Arguments {
     /// Seconds for which the processor time is watched
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Run this command, split at spaces, as the peer: a chat on /ws that prints http://HOST:PORT/
+    /// Run this command, split at spaces, as the rival: a chat on /ws that prints http://HOST:PORT/
     #[arg(long, value_name = "COMMAND")]
-    peer: Option<String>,
+    rival: Option<String>,
     /// Prove that everything runs, in a second
     #[arg(long)]
     quick: bool,
@@ -116,7 +116,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
-            peer: arguments.peer.as_deref(),
+            rival: arguments.rival.as_deref(),
         };
         if arguments.quick {
             let [few, many] = QUICK_CLIENTS;

@@ -3,9 +3,9 @@
 pub(crate) mod floor;
 pub(crate) mod journal;
 pub(crate) mod machine;
-pub(crate) mod peer;
 pub(crate) mod poller;
 pub(crate) mod procfs;
+pub(crate) mod rival;
 pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod swarm;
@@ -18,7 +18,7 @@ use std::io;
 pub(crate) fn serve_if_child() -> io::Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some(server::FLOOR) => floor::run(),
-        Some(server::PEER) => peer::run(),
+        Some(server::RIVAL) => rival::run(),
         _ => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use super::procfs::{self, Cpu};
 
 /// The hidden first argument that turns a bench into one of its own servers.
 pub(super) const FLOOR: &str = "__floor";
-pub(super) const PEER: &str = "__peer";
+pub(super) const RIVAL: &str = "__rival";
 
 /// After this the server's counters are read as they are.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
@@ -25,17 +25,17 @@ const SETTLE_STEP: Duration = Duration::from_millis(2);
 pub(crate) enum Kind {
     Fanfare,
     Floor,
-    Peer,
+    Rival,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Fanfare, Self::Floor, Self::Peer];
+    pub(crate) const ALL: [Self; 3] = [Self::Fanfare, Self::Floor, Self::Rival];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fanfare => "fanfare",
             Self::Floor => "floor",
-            Self::Peer => "peer",
+            Self::Rival => "rival",
         }
     }
 }
@@ -58,28 +58,28 @@ pub(crate) fn announce(addr: SocketAddr) -> io::Result<()> {
 pub(crate) struct Launch<'a> {
     pub(crate) cores: Option<Cores>,
     pub(crate) fanfare_flags: &'a [&'a str],
-    /// The command of a server that takes the built-in peer's place.
-    pub(crate) peer: Option<&'a str>,
+    /// The command of a server that takes the built-in rival's place.
+    pub(crate) rival: Option<&'a str>,
 }
 
 impl Launch<'_> {
     fn command(&self, kind: Kind) -> io::Result<Command> {
-        let mut command = match (kind, self.peer) {
+        let mut command = match (kind, self.rival) {
             (Kind::Fanfare, _) => Command::new(env!("CARGO_BIN_EXE_fanfare")),
-            (Kind::Peer, Some(peer)) => {
-                let mut words = peer.split_whitespace();
+            (Kind::Rival, Some(rival)) => {
+                let mut words = rival.split_whitespace();
                 let mut command = Command::new(words.next().unwrap_or_default());
                 command.args(words);
                 return Ok(command);
             }
-            (Kind::Floor | Kind::Peer, _) => Command::new(std::env::current_exe()?),
+            (Kind::Floor | Kind::Rival, _) => Command::new(std::env::current_exe()?),
         };
         match kind {
             Kind::Fanfare => command
                 .args(["--addr", "127.0.0.1:0", "--log", "error"])
                 .args(self.fanfare_flags),
             Kind::Floor => command.arg(FLOOR),
-            Kind::Peer => command.arg(PEER),
+            Kind::Rival => command.arg(RIVAL),
         };
         Ok(command)
     }

@@ -1,4 +1,4 @@
-//! The peer: the chat as one would write it on tokio and tokio-tungstenite with fan-out in mind. One thread; a hub that joins
+//! The rival: the chat as one would write it on tokio and tokio-tungstenite with fan-out in mind. One thread; a hub that joins
 //! what was said since it last ran and hands the same bytes to every client's task; each task gathers what waits and flushes once.
 
 use std::io;

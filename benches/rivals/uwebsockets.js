@@ -1,7 +1,7 @@
-// The chat on uWebSockets, as Bun has it built in, for the benches' --peer:
+// The chat on uWebSockets, as Bun has it built in, for the benches' --rival:
 //
-//   cargo bench --bench fanout -- --peer "bun benches/peers/uwebsockets.js"
-//   cargo bench --bench fanout -- --peer "bun benches/peers/uwebsockets.js joined"
+//   cargo bench --bench fanout -- --rival "bun benches/rivals/uwebsockets.js"
+//   cargo bench --bench fanout -- --rival "bun benches/rivals/uwebsockets.js joined"
 //
 // The first publishes each message as it comes; the second joins what came in one turn of its loop.
 "use strict";
