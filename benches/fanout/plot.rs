@@ -1,46 +1,38 @@
-//! Two pictures of a run: what a delivery costs as the room grows, and how many deliveries a second come out as the load does.
-//! Plain SVG that adapts to a light or dark page.
+//! Two pictures of a run: what a delivery costs as the room grows, and how many deliveries per second come out as the load does.
 
-use std::fmt::Write as _;
+use std::error::Error;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
+use plotters::prelude::*;
 use serde_json::Value;
 
 use crate::report::median;
 use crate::support::server::Kind;
 use crate::support::text::grouped;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 430.0;
-const LEFT: f64 = 72.0;
-const RIGHT: f64 = 640.0;
-const TOP: f64 = 56.0;
-const BOTTOM: f64 = 350.0;
-/// Names at the ends of lines stay this far apart.
-const NAME_GAP: f64 = 16.0;
+const SIZE: (u32, u32) = (760, 470);
+const FOOTER_HEIGHT: i32 = 28;
+const TEXT_COLOR: RGBColor = RGBColor(0x1f, 0x23, 0x28);
+const FAINT_COLOR: RGBColor = RGBColor(0x59, 0x63, 0x6e);
+const GRID_COLOR: RGBColor = RGBColor(0xd1, 0xd9, 0xe0);
 
-const STYLE: &str = "
-  svg { font: 13px system-ui, sans-serif; }
-  .page { fill: #ffffff; } .text { fill: #1f2328; } .faint { fill: #59636e; }
-  .grid { stroke: #d1d9e0; } .line { fill: none; stroke-width: 2; }
-  .fanfare { stroke: #0969da; } .floor { stroke: #59636e; stroke-dasharray: 7 4; } .rival { stroke: #bc4c00; stroke-dasharray: 2 3; }
-  .dot { stroke-dasharray: none; stroke-width: 2; fill: #ffffff; }
-  @media (prefers-color-scheme: dark) {
-    .page, .dot { fill: #0d1117; } .text { fill: #f0f6fc; } .faint { fill: #9198a1; } .grid { stroke: #3d444d; }
-    .fanfare { stroke: #4493f8; } .floor { stroke: #9198a1; } .rival { stroke: #f0883e; }
-  }
-";
+type Point = (f64, f64);
+type Drawn = Result<(), Box<dyn Error>>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws what `journal` has into `dir`; a picture without measurements is left out.
 pub(crate) fn draw(journal: &[Value], dir: &Path) -> io::Result<()> {
     let machine = journal.first().and_then(|entry| entry["machine"].as_str());
     fs::create_dir_all(dir)?;
     for chart in [cost(journal), rate(journal)] {
-        if chart.series.iter().any(|series| !series.points.is_empty()) {
-            let path = dir.join(chart.file);
-            fs::write(path, chart.svg(machine.unwrap_or_default()))?;
+        if !chart.series.is_empty() {
+            let drawn = chart.draw(dir, machine.unwrap_or_default());
+            drawn.map_err(|error| io::Error::other(error.to_string()))?;
         }
     }
     Ok(())
@@ -55,7 +47,7 @@ struct Chart {
     series: Vec<Series>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Scale {
     FromZero,
     Logarithmic,
@@ -63,15 +55,15 @@ enum Scale {
 
 struct Series {
     kind: Kind,
-    points: Vec<(f64, f64)>,
+    points: Vec<Point>,
 }
 
-/// Server time a delivery against the number of clients, one message a turn.
+/// Server time per delivery against the number of clients, one message per turn.
 fn cost(journal: &[Value]) -> Chart {
     let chosen = |entry: &Value| entry["scenario"] == "turn" && entry["message_len"] == 64;
     Chart {
         file: "cpu-per-delivery.svg",
-        title: "Server CPU time a delivery, one 64-byte message a turn".to_owned(),
+        title: "Server CPU time per delivery, one 64-byte message per turn".to_owned(),
         x_label: "clients",
         y_label: "microseconds (less is better)",
         y_scale: Scale::FromZero,
@@ -79,7 +71,7 @@ fn cost(journal: &[Value]) -> Chart {
     }
 }
 
-/// Deliveries a second against the messages in flight, in the largest room.
+/// Deliveries per second against the messages in flight, in the largest room.
 fn rate(journal: &[Value]) -> Chart {
     let flood = |entry: &&Value| entry["scenario"] == "flood" && entry["message_len"] == 64;
     let clients = journal
@@ -91,17 +83,17 @@ fn rate(journal: &[Value]) -> Chart {
     Chart {
         file: "deliveries-per-second.svg",
         title: format!(
-            "64-byte messages delivered a second, {} clients",
+            "64-byte messages delivered per second, {} clients",
             grouped(clients.unwrap_or_default())
         ),
         x_label: "messages in flight",
-        y_label: "deliveries a second (more is better)",
+        y_label: "deliveries per second (more is better)",
         y_scale: Scale::Logarithmic,
         series: series(journal, chosen, "in_flight", "deliveries_per_s"),
     }
 }
 
-/// For every server the medians of `y` over the rounds, by `x`.
+/// For every server that was measured the medians of `y` over the rounds, by `x`.
 fn series(journal: &[Value], chosen: impl Fn(&Value) -> bool, x: &str, y: &str) -> Vec<Series> {
     let of = |kind: Kind| {
         let entries: Vec<_> = journal
@@ -120,122 +112,95 @@ fn series(journal: &[Value], chosen: impl Fn(&Value) -> bool, x: &str, y: &str) 
                 .filter(|entry| entry[x].as_u64() == Some(place));
             median(there.filter_map(|entry| entry[y].as_f64()).collect())
         };
-        let points = places
+        let points: Vec<_> = places
             .into_iter()
             .map(|place| (place as f64, value(place)))
             .collect();
-        Series { kind, points }
+        (!points.is_empty()).then_some(Series { kind, points })
     };
-    Kind::ALL.into_iter().map(of).collect()
-}
-
-/// From values to pixels.
-struct Axis {
-    scale: Scale,
-    low: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-}
-
-impl Axis {
-    fn place(&self, value: f64) -> f64 {
-        let part = match self.scale {
-            Scale::FromZero => value / self.high,
-            Scale::Logarithmic => (value / self.low).ln() / (self.high / self.low).ln(),
-        };
-        self.from + part * (self.to - self.from)
-    }
+    Kind::ALL.into_iter().filter_map(of).collect()
 }
 
 impl Chart {
-    fn svg(&self, machine: &str) -> String {
-        let (x, y) = (self.x_axis(), self.y_axis());
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n<rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"6\"/>\n",
-            self.title
-        );
-        let mut text = |class: &str, anchor: &str, (left, top): (f64, f64), words: &str| {
-            let words = words.replace('&', "&amp;").replace('<', "&lt;");
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(
-                svg,
-                "<text class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" text-anchor=\"{anchor}\">{words}</text>"
-            );
-        };
-        text("text", "start", (LEFT, 28.0), &self.title);
-        text("faint", "start", (LEFT, 46.0), self.y_label);
-        text(
-            "faint",
-            "middle",
-            (f64::midpoint(LEFT, RIGHT), BOTTOM + 38.0),
-            self.x_label,
-        );
-        text(
-            "faint",
-            "start",
-            (LEFT, HEIGHT - 14.0),
-            &format!("Medians on {machine}"),
-        );
-        for tick in self.x_ticks() {
-            text(
-                "faint",
-                "middle",
-                (x.place(tick), BOTTOM + 18.0),
-                &short(tick),
-            );
+    fn draw(&self, dir: &Path, machine: &str) -> Drawn {
+        let path = dir.join(self.file);
+        let page = SVGBackend::new(&path, SIZE).into_drawing_area();
+        // A page of its own, so that the lines can be told apart on a dark site as well.
+        page.fill(&WHITE)?;
+        let (chart, footer) = page.split_vertically(SIZE.1 as i32 - FOOTER_HEIGHT);
+        let font = ("sans-serif", 12).into_font().color(&FAINT_COLOR);
+        footer.draw_text(&format!("Medians on {machine}"), &font, (16, 4))?;
+        let (low, high) = bounds(self.points().map(|point| point.1));
+        match self.y_scale {
+            Scale::FromZero => self.draw_lines(&chart, 0.0..high * 1.1)?,
+            Scale::Logarithmic => {
+                let decades = decade(low)..decade(high) * 10.0;
+                self.draw_lines(&chart, decades.log_scale())?;
+            }
         }
-        for tick in y.ticks() {
-            text(
-                "faint",
-                "end",
-                (LEFT - 8.0, y.place(tick) + 4.0),
-                &short(tick),
-            );
-        }
-        for (kind, top) in self.names(&y) {
-            text("text", "start", (RIGHT + 10.0, top + 4.0), kind.name());
-        }
-        for tick in y.ticks() {
-            let top = y.place(tick);
-            let _ = writeln!(svg, "<path class=\"grid\" d=\"M{LEFT} {top:.1}H{RIGHT}\"/>");
-        }
-        for series in &self.series {
-            svg += &series.svg(&x, &y);
-        }
-        svg + "</svg>\n"
+        Ok(page.present()?)
     }
 
-    fn points(&self) -> impl Iterator<Item = (f64, f64)> {
+    fn draw_lines<Y>(&self, area: &Area<'_>, y_range: Y) -> Drawn
+    where
+        Y: AsRangedCoord<Value = f64>,
+        Y::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
+        let mut chart = ChartBuilder::on(area)
+            .caption(
+                &self.title,
+                ("sans-serif", 18).into_font().color(&TEXT_COLOR),
+            )
+            .margin(12)
+            .x_label_area_size(44)
+            .y_label_area_size(64)
+            .build_cartesian_2d(
+                self.x_range().log_scale().with_key_points(self.x_ticks()),
+                y_range,
+            )?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID_COLOR)
+            .axis_style(FAINT_COLOR)
+            .label_style(("sans-serif", 13).into_font().color(&TEXT_COLOR))
+            .x_desc(self.x_label)
+            .y_desc(self.y_label)
+            .x_label_formatter(&short)
+            .y_label_formatter(&short)
+            .draw()?;
+        for series in &self.series {
+            let style = style(series.kind);
+            let line = LineSeries::new(series.points.iter().copied(), style);
+            let line = line.point_size(3 + style.stroke_width);
+            chart
+                .draw_series(line)?
+                .label(series.kind.name())
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .label_font(("sans-serif", 14).into_font().color(&TEXT_COLOR))
+            .legend_area_size(32)
+            .margin(12)
+            .background_style(WHITE)
+            .border_style(GRID_COLOR)
+            .draw()?;
+        Ok(())
+    }
+
+    fn points(&self) -> impl Iterator<Item = Point> {
         self.series
             .iter()
             .flat_map(|series| series.points.iter().copied())
     }
 
-    fn x_axis(&self) -> Axis {
+    /// A little wider than the measurements, so that the outermost dots are whole.
+    fn x_range(&self) -> Range<f64> {
         let (low, high) = bounds(self.points().map(|point| point.0));
-        Axis {
-            scale: Scale::Logarithmic,
-            low,
-            high: high.max(low * 2.0),
-            from: LEFT + 16.0,
-            to: RIGHT,
-        }
-    }
-
-    fn y_axis(&self) -> Axis {
-        let (low, high) = bounds(self.points().map(|point| point.1));
-        let (low, high) = match self.y_scale {
-            Scale::FromZero => (0.0, high * 1.1),
-            Scale::Logarithmic => (decade(low), decade(high) * 10.0),
-        };
-        Axis {
-            scale: self.y_scale,
-            low,
-            high,
-            from: BOTTOM,
-            to: TOP,
-        }
+        low * 0.8..high * 1.25
     }
 
     /// Where there is a measurement.
@@ -245,61 +210,19 @@ impl Chart {
         ticks.dedup();
         ticks
     }
-
-    /// The names of the lines at their ends, pushed down where they would overlap.
-    fn names(&self, y: &Axis) -> Vec<(Kind, f64)> {
-        let last = |series: &Series| Some((series.kind, y.place(series.points.last()?.1)));
-        let mut names: Vec<_> = self.series.iter().filter_map(last).collect();
-        names.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let mut free = f64::NEG_INFINITY;
-        for (_, top) in &mut names {
-            *top = top.max(free);
-            free = *top + NAME_GAP;
-        }
-        names
-    }
 }
 
-impl Series {
-    /// A line, and a dot where there is a measurement.
-    fn svg(&self, x: &Axis, y: &Axis) -> String {
-        let kind = self.kind;
-        let (mut line, mut dots) = (String::new(), String::new());
-        for &(at, value) in &self.points {
-            let (left, top) = (x.place(at), y.place(value));
-            // Writing to a `String` cannot fail.
-            let _ = write!(line, "{left:.1},{top:.1} ");
-            let _ = writeln!(
-                dots,
-                "<circle class=\"{kind} dot\" cx=\"{left:.1}\" cy=\"{top:.1}\" r=\"3.5\"/>"
-            );
-        }
-        let line = line.trim_end();
-        format!("<polyline class=\"line {kind}\" points=\"{line}\"/>\n{dots}")
-    }
+/// Fanfare is drawn first and widest, so that it shows where the others lie on top of it.
+fn style(kind: Kind) -> ShapeStyle {
+    let (color, width) = match kind {
+        Kind::Fanfare => (RGBColor(0x09, 0x69, 0xda), 4),
+        Kind::Floor => (RGBColor(0x1f, 0x23, 0x28), 1),
+        Kind::Rival => (RGBColor(0xbc, 0x4c, 0x00), 2),
+    };
+    color.filled().stroke_width(width)
 }
 
-impl Axis {
-    fn ticks(&self) -> Vec<f64> {
-        match self.scale {
-            Scale::FromZero => {
-                let step = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
-                    .into_iter()
-                    .find(|step| self.high / step < 8.0);
-                let step = step.unwrap_or(self.high);
-                (0_u8..8)
-                    .map(|count| f64::from(count) * step)
-                    .filter(|tick| *tick <= self.high)
-                    .collect()
-            }
-            Scale::Logarithmic => std::iter::successors(Some(self.low), |tick| Some(tick * 10.0))
-                .take_while(|tick| *tick <= self.high * 1.01)
-                .collect(),
-        }
-    }
-}
-
-fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
+fn bounds(values: impl Iterator<Item = f64>) -> Point {
     values.fold((f64::INFINITY, 0.0), |(low, high), value| {
         (value.min(low), value.max(high))
     })
@@ -310,10 +233,10 @@ fn decade(value: f64) -> f64 {
     10_f64.powf(value.log10().floor())
 }
 
-fn short(value: f64) -> String {
-    match value {
-        ..1e3 => format!("{value}"),
-        ..1e6 => format!("{}k", value / 1e3),
-        _ => format!("{}M", value / 1e6),
+fn short(value: &f64) -> String {
+    match *value {
+        value @ ..1e3 => format!("{value}"),
+        value @ ..1e6 => format!("{}k", value / 1e3),
+        value => format!("{}M", value / 1e6),
     }
 }
