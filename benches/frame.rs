@@ -3,6 +3,10 @@
 //!
 //! `cargo bench --bench frame -- read` picks a group.
 
+#[path = "support/wire.rs"]
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod wire;
+
 use std::hint::black_box;
 use std::io::{Cursor, Read as _};
 
@@ -21,6 +25,8 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::{Message, WebSocket};
 
+use wire::{TEXT, client_frame, server_header};
+
 const LENGTHS: [usize; 6] = [16, 64, 512, 4 * 1024, 16 * 1024, 64 * 1024];
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// Bytes of frames that are read in one go.
@@ -31,21 +37,15 @@ type Group<'a> = BenchmarkGroup<'a, WallTime>;
 type Socket = Cursor<Vec<u8>>;
 
 /// A masked text frame of ASCII, as a client sends it.
-fn client_frame(payload_len: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    encode_frame(Opcode::Text, &vec![b'x'; payload_len], &mut bytes);
-    let header_len = bytes.len() - payload_len;
-    apply_mask(&mut bytes[header_len..], KEY, 0);
-    bytes[1] |= 0x80;
-    bytes.splice(header_len..header_len, KEY);
-    bytes
+fn text_frame(payload_len: usize) -> Vec<u8> {
+    client_frame(TEXT, &vec![b'x'; payload_len])
 }
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode a header");
     group.throughput(Throughput::Elements(1));
     for len in LENGTHS {
-        let frame = client_frame(len);
+        let frame = text_frame(len);
         group.bench_function(BenchmarkId::new("fanfare", len), |b| {
             b.iter(|| {
                 let header = Header::decode(black_box(&frame)).expect("a good frame");
@@ -128,7 +128,7 @@ fn validate_text(group: &mut Group<'_>, name: &str, text: &str) {
 fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("read");
     for len in LENGTHS {
-        let frame = client_frame(len);
+        let frame = text_frame(len);
         let frames = STREAM_LEN / frame.len();
         let stream = frame.repeat(frames);
         group.throughput(Throughput::ElementsAndBytes {
@@ -232,11 +232,7 @@ fn encode_by(
     write: impl Fn(&[u8], &mut Vec<u8>) -> usize,
 ) {
     let payload = vec![b'x'; len];
-    let header_len = match len {
-        ..126 => 2,
-        126..65_536 => 4,
-        65_536.. => 10,
-    };
+    let header_len = server_header(TEXT, len).as_bytes().len();
     let mut out = Vec::with_capacity(len + 16);
     group.bench_function(BenchmarkId::new(name, len), |b| {
         b.iter(|| {

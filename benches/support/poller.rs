@@ -9,9 +9,9 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{Nsecs, Timespec};
 use rustix::io::Errno;
 
-/// What a swarm client waits for: bytes, or the end of them.
+/// Bytes, or the end of them.
 pub(crate) const INPUT: EventFlags = EventFlags::IN.union(EventFlags::RDHUP);
-/// What a server waits for: room to write as well.
+/// Room to write as well, where some is owed.
 pub(crate) const INPUT_AND_ROOM: EventFlags = INPUT.union(EventFlags::OUT);
 
 /// Few enough that a sender among the clients is served soon, many enough that the wait itself does not count.
@@ -42,6 +42,19 @@ impl Poller {
         Ok(())
     }
 
+    /// Reports `socket`, which was added under `token`, at every edge of another `interest` from now on, and at once where
+    /// there is one already.
+    pub(crate) fn change(
+        &self,
+        socket: impl AsFd,
+        token: usize,
+        interest: EventFlags,
+    ) -> io::Result<()> {
+        let token = EventData::new_u64(token as u64);
+        epoll::modify(&self.epoll, socket, token, interest | EventFlags::ET)?;
+        Ok(())
+    }
+
     /// Waits until something is ready, for ever if `timeout` is `None`; returns how much is.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         let timeout = timeout.map(|limit| Timespec {
@@ -59,11 +72,23 @@ impl Poller {
         }
     }
 
-    /// The `index`th ready socket: its token, and whether the other side has stopped sending.
-    pub(crate) fn ready(&self, index: usize) -> Option<(usize, bool)> {
+    /// The `index`th ready socket.
+    pub(crate) fn ready(&self, index: usize) -> Option<Ready> {
         let Event { flags, data, .. } = *self.ready.get(index)?;
         let ended = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-        let token = usize::try_from(data.u64()).ok()?;
-        Some((token, flags.intersects(ended)))
+        Some(Ready {
+            token: usize::try_from(data.u64()).ok()?,
+            has_ended: flags.intersects(ended),
+            has_room: flags.contains(EventFlags::OUT),
+        })
     }
+}
+
+/// What is known of a ready socket. It may have input in any case.
+pub(crate) struct Ready {
+    pub(crate) token: usize,
+    /// The other side has stopped sending.
+    pub(crate) has_ended: bool,
+    /// It can be written to; only where that was asked for.
+    pub(crate) has_room: bool,
 }

@@ -203,8 +203,8 @@ impl Swarm {
     ) -> io::Result<usize> {
         let count = self.poller.wait(Some(timeout))?;
         for index in 0..count {
-            if let Some((client, ended)) = self.poller.ready(index) {
-                self.read(client, ended, &mut heard);
+            if let Some(ready) = self.poller.ready(index) {
+                self.read(ready.token, ready.has_ended, &mut heard);
             }
         }
         Ok(count)

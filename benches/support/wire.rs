@@ -1,10 +1,12 @@
-//! The bytes that travel: the upgrade, the masked frames of the swarm, the unmasked frames of the servers.
-//! Written apart from the library on purpose, so that neither side of a bench can hide the other's mistake.
+//! The bytes that travel: the upgrade, the masked frames of clients, the unmasked frames of servers.
+//! Written apart from the library on purpose, so that neither side of a bench can hide the other's mistake; the only encoder
+//! and decoder that the benches have, so that one look tells what all of them send.
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
 use sha1::{Digest as _, Sha1};
 
 /// The longest header that a server's frame can have.
@@ -12,11 +14,18 @@ pub(crate) const HEADER_MAX: usize = 10;
 /// The shortest message that has room for what a [`Line`] says.
 pub(crate) const LINE_MIN: usize = 16;
 
+pub(crate) const TEXT: u8 = 0x1;
+pub(crate) const CLOSE: u8 = 0x8;
+/// The payload of a normal close: code 1000, no reason (RFC 6455, 7.4.1).
+pub(crate) const NORMAL_CLOSE: [u8; 2] = 1000_u16.to_be_bytes();
+
 const FIN: u8 = 0x80;
-const TEXT: u8 = 0x1;
-const CLOSE: u8 = 0x8;
 const MASKED: u8 = 0x80;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// Of 16 bytes in base64.
+const KEY_LEN: usize = 24;
+/// Of the 20 bytes of a SHA-1 in base64.
+const ACCEPT_LEN: usize = 28;
 
 /// The request with which every client of the swarm asks for `/ws`.
 pub(crate) const UPGRADE_REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\n\
@@ -27,21 +36,27 @@ pub(crate) const UPGRADE_REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     \r\n";
 
-/// The `101` that answers `request`; `None` while the request has no end or no key.
-pub(crate) fn upgrade_response(request: &[u8]) -> Option<String> {
-    let request = std::str::from_utf8(request).ok()?;
-    let (head, _) = request.split_once("\r\n\r\n")?;
-    let key = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?;
+/// Writes the `101` that answers `request` over `response`; `None` while the request has no end or no key.
+pub(crate) fn upgrade_response(request: &[u8], response: &mut Vec<u8>) -> Option<()> {
+    const KEY_NAME: &[u8] = b"Sec-WebSocket-Key: ";
+    request.ends_with(b"\r\n\r\n").then_some(())?;
+    let key_start = memmem::find(request, KEY_NAME)? + KEY_NAME.len();
     let digest = Sha1::new()
-        .chain_update(key)
+        .chain_update(request.get(key_start..key_start + KEY_LEN)?)
         .chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
         .finalize();
-    let accept = STANDARD.encode(digest);
-    Some(format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    ))
+    let mut accept = [0; ACCEPT_LEN];
+    STANDARD.encode_slice(digest, &mut accept).ok()?;
+    response.clear();
+    response.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\n\
+        Connection: Upgrade\r\n\
+        Upgrade: websocket\r\n\
+        Sec-WebSocket-Accept: ",
+    );
+    response.extend_from_slice(&accept);
+    response.extend_from_slice(b"\r\n\r\n");
+    Some(())
 }
 
 /// What every message of the swarm says: who sent it, its number, and when it should have been sent.
@@ -75,19 +90,11 @@ pub(crate) struct Messages {
 impl Messages {
     /// Messages of `len` bytes, at least [`LINE_MIN`]; what the line leaves over is filled with letters.
     pub(crate) fn new(len: usize) -> Self {
-        let mut frame = Vec::new();
-        push_header(&mut frame, len, MASKED);
-        frame.extend(MASK);
-        let payload_at = frame.len();
-        let letters = (b'a'..=b'z').cycle().take(len.max(LINE_MIN));
-        frame.extend(
-            letters
-                .zip(MASK.iter().cycle())
-                .map(|(byte, key)| byte ^ key),
-        );
+        let letters: Vec<_> = (b'a'..=b'z').cycle().take(len.max(LINE_MIN)).collect();
+        let frame = client_frame(TEXT, &letters);
         Self {
+            payload_at: frame.len() - letters.len(),
             frame,
-            payload_at,
             text: String::with_capacity(LINE_MIN),
         }
     }
@@ -111,23 +118,63 @@ impl Messages {
     }
 }
 
-/// The header of an unmasked text frame with `len` bytes of payload.
-pub(crate) fn server_header(len: usize) -> Vec<u8> {
-    let mut header = Vec::with_capacity(HEADER_MAX);
-    push_header(&mut header, len, 0);
-    header
+/// A whole frame as a client sends it: final, masked.
+pub(crate) fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER_MAX + MASK.len() + payload.len());
+    frame.extend(header(opcode, MASKED, payload.len()).as_bytes());
+    frame.extend(MASK);
+    let payload_at = frame.len();
+    frame.extend(payload);
+    apply_mask(&mut frame[payload_at..], MASK);
+    frame
 }
 
-fn push_header(out: &mut Vec<u8>, len: usize, mask_bit: u8) {
-    out.push(FIN | TEXT);
-    if let Ok(short @ 0..=125) = u8::try_from(len) {
-        out.push(mask_bit | short);
-    } else if let Ok(medium) = u16::try_from(len) {
-        out.push(mask_bit | 126);
-        out.extend(medium.to_be_bytes());
+/// The header of a frame as a server sends it: final, not masked.
+pub(crate) fn server_header(opcode: u8, payload_len: usize) -> HeaderBytes {
+    header(opcode, 0, payload_len)
+}
+
+/// An encoded header, without the masking key.
+pub(crate) struct HeaderBytes {
+    bytes: [u8; HEADER_MAX],
+    len: usize,
+}
+
+impl HeaderBytes {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+fn header(opcode: u8, mask_bit: u8, payload_len: usize) -> HeaderBytes {
+    let mut bytes = [0; HEADER_MAX];
+    bytes[0] = FIN | opcode;
+    let len = if let Ok(short @ 0..=125) = u8::try_from(payload_len) {
+        bytes[1] = mask_bit | short;
+        2
+    } else if let Ok(medium) = u16::try_from(payload_len) {
+        bytes[1] = mask_bit | 126;
+        bytes[2..4].copy_from_slice(&medium.to_be_bytes());
+        4
     } else {
-        out.push(mask_bit | 127);
-        out.extend((len as u64).to_be_bytes());
+        bytes[1] = mask_bit | 127;
+        bytes[2..].copy_from_slice(&(payload_len as u64).to_be_bytes());
+        HEADER_MAX
+    };
+    HeaderBytes { bytes, len }
+}
+
+/// Masks or unmasks a whole payload, eight bytes at a time.
+pub(crate) fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
+    let wide = u64::from_ne_bytes([
+        key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
+    ]);
+    let (chunks, rest) = payload.as_chunks_mut::<8>();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
     }
 }
 
