@@ -10,7 +10,7 @@ use crate::support::text::grouped;
 pub(crate) enum Load {
     /// They stay, and some of them talk.
     Talk(Talk),
-    /// Nobody talks: `at_once` clients connect, upgrade and leave, again and again.
+    /// Nobody talks: `at_once` clients connect, upgrade and close, again and again.
     Visits { at_once: usize },
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Case {
 pub(crate) const LAGGARD_EVERY: usize = 20;
 
 pub(crate) const SCENARIOS: [&str; 7] = [
-    "turn", "steady", "flood", "burst", LAGGARDS, "inbound", "connect",
+    "turn", "steady", "flood", "burst", LAGGARDS, "inbound", "visits",
 ];
 
 /// All cases, in the order in which they run.
@@ -64,9 +64,9 @@ pub(crate) const ALL: [Case; 24] = [
     case("burst", rounds(200), 100, 64),
     case("burst", rounds(200), 1_000, 64),
     case(LAGGARDS, windows(16, 16), 1_000, 64),
-    case("inbound", windows(1, 1_024), 1, 64),
     case("inbound", windows(1, 128), 1, 64),
-    case("connect", Load::Visits { at_once: 16 }, 0, 0),
+    case("inbound", windows(1, 1_024), 1, 64),
+    case("visits", Load::Visits { at_once: 64 }, 0, 0),
 ];
 
 const LAGGARDS: &str = "laggards";

@@ -21,7 +21,7 @@ pub(crate) struct Contestant {
     pub(crate) laggards: bool,
 }
 
-/// What a trial found. A delivery is one message at one client; in `connect` it is one visit.
+/// What a trial found. A delivery is one message at one client; in `visits` it is one visit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) messages: u64,

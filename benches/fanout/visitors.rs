@@ -1,4 +1,4 @@
-//! Clients that connect, upgrade and leave without a word.
+//! Clients that connect, upgrade, send a close frame, wait for the answer to it and close.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::crowd::{Run, latencies};
-use crate::support::swarm::{ask_from, read_response};
+use crate::support::swarm::{ask_from, read_close_answer, read_response, send_close};
 
 /// Each visit leaves a port in TIME_WAIT behind; after so many the next loopback address takes over, which has all of its own.
 const VISITS_PER_SOURCE: u32 = 1_000;
@@ -30,7 +30,7 @@ impl Visitors {
         })
     }
 
-    /// Comes and goes for `duration`. A visit counts as a delivery.
+    /// Comes and goes for `duration`, all at once in each step. A visit counts as a delivery.
     pub(crate) fn run(&mut self, duration: Duration) -> io::Result<Run> {
         self.latency_us.reset();
         let start = Instant::now();
@@ -38,13 +38,17 @@ impl Visitors {
         while start.elapsed() < duration {
             let source = source(self.visits / VISITS_PER_SOURCE);
             let began = Instant::now();
-            let asking = (0..self.at_once)
+            let mut sockets = (0..self.at_once)
                 .map(|_| ask_from(source, self.addr))
                 .collect::<io::Result<Vec<_>>>()?;
-            for mut socket in asking {
-                read_response(&mut socket)?;
+            for socket in &mut sockets {
+                read_response(socket)?;
                 let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.latency_us.saturating_record(took);
+                send_close(socket)?;
+            }
+            for mut socket in sockets {
+                read_close_answer(&mut socket)?;
                 self.visits += 1;
             }
         }

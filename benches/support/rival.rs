@@ -79,7 +79,7 @@ async fn client(
     drop(tell);
     loop {
         let next = tokio::select! {
-            message = socket.next() => pass_on(message, &say).await,
+            message = socket.next() => pass_on(message, &say, &mut socket).await,
             batch = told.recv() => deliver(batch, &mut told, &mut socket).await,
         };
         if next.is_none() {
@@ -88,14 +88,19 @@ async fn client(
     }
 }
 
-/// Says what came to the hub; `None` if no more can come.
+/// Passes what came on to the hub; `None` if no more can come.
 async fn pass_on(
     message: Option<tungstenite::Result<Message>>,
     say: &mpsc::Sender<Utf8Bytes>,
+    socket: &mut WebSocketStream<TcpStream>,
 ) -> Option<()> {
     match message?.ok()? {
         Message::Text(text) => say.send(text).await.ok(),
-        Message::Close(_) => None,
+        Message::Close(_) => {
+            // The answer is queued already and only has to be written; if it is not taken, the client is gone.
+            let _ = socket.flush().await;
+            None
+        }
         _ => Some(()),
     }
 }

@@ -11,12 +11,13 @@ use socket2::{Domain, Socket, Type};
 
 use super::poller::{INPUT, Poller};
 use super::scan::{Counted, Observer, Scan};
-use super::wire::{Line, Messages, UPGRADE_REQUEST};
+use super::wire::{CLOSE, Header, Line, Messages, NORMAL_CLOSE, UPGRADE_REQUEST, client_frame};
 
 /// Connections whose requests travel together; below the servers' listen backlogs.
 const CONNECTING_MAX: usize = 64;
 const INPUT_LEN: usize = 256 * 1024;
 const RESPONSE_MAX: usize = 4 * 1024;
+const CLOSE_ANSWER_LEN: usize = 2 + NORMAL_CLOSE.len();
 /// A server that neither answers nor takes what is sent for this long has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -292,5 +293,20 @@ pub(crate) fn read_response(socket: &mut TcpStream) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other(String::from_utf8_lossy(&response[..len])))
+    }
+}
+
+/// Begins a normal close.
+pub(crate) fn send_close(socket: &mut TcpStream) -> io::Result<()> {
+    socket.write_all(&client_frame(CLOSE, &NORMAL_CLOSE))
+}
+
+/// Reads the answer to [`send_close`], which repeats the code, and not a byte more.
+pub(crate) fn read_close_answer(socket: &mut TcpStream) -> io::Result<()> {
+    let mut answer = [0; CLOSE_ANSWER_LEN];
+    socket.read_exact(&mut answer)?;
+    match Header::decode(&answer) {
+        Some(header) if header.is_close() && answer.ends_with(&NORMAL_CLOSE) => Ok(()),
+        _ => Err(io::Error::other(format!("no close frame: {answer:02x?}"))),
     }
 }
