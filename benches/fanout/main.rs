@@ -26,7 +26,7 @@ use support::journal::{self, Journal};
 use support::machine::{self, Cores};
 use support::procfs::Bystanders;
 use support::serve_if_child;
-use support::server::{Kind, Launch};
+use support::server::{Choice, Launch};
 use support::text::grouped;
 use trial::{Contestant, Outcome, Trial};
 
@@ -47,9 +47,8 @@ struct Arguments {
     /// Run only this scenario; may be repeated
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SCENARIOS))]
     scenario: Vec<String>,
-    /// Run only this server; may be repeated
-    #[arg(long, value_name = "NAME")]
-    server: Vec<Kind>,
+    #[command(flatten)]
+    choice: Choice,
     /// Measure every server this many times in every case, taking turns
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
@@ -59,9 +58,6 @@ struct Arguments {
     /// Use this many clients wherever there is more than one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
     clients: Option<u16>,
-    /// Run this command, split at spaces, as the rival: a chat on /ws that prints http://HOST:PORT/
-    #[arg(long, value_name = "COMMAND")]
-    rival: Option<String>,
     /// Prove that everything runs, in a few seconds
     #[arg(long)]
     quick: bool,
@@ -104,7 +100,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         let mut bystanders = Vec::new();
         for round in 0..plan.rounds {
             let watch = Bystanders::watch()?;
-            let outcomes = plan.round(&case, &contestants)?;
+            let outcomes = plan.round(round, &case, &contestants)?;
             bystanders.push(watch.cores_used()?);
             for (rounds, outcome) in all.iter_mut().zip(outcomes) {
                 journal.write(&entry(&case, round, rounds.contestant, &outcome))?;
@@ -128,7 +124,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
-            rival: arguments.rival.as_deref(),
+            choice: &arguments.choice,
         };
         let (rounds, duration) = if arguments.quick {
             (1, QUICK_DURATION)
@@ -144,15 +140,21 @@ impl<'a> Plan<'a> {
     }
 
     /// Starts every contestant afresh and loads them in turns, in slices so short that a change
-    /// of the machine's mood hits all of them. Each gets to be first.
-    fn round(&self, case: &Case, contestants: &[Contestant]) -> io::Result<Vec<Outcome>> {
+    /// of the machine's mood hits all of them. Over the rounds, each gets to be first as often.
+    fn round(
+        &self,
+        round: usize,
+        case: &Case,
+        contestants: &[Contestant],
+    ) -> io::Result<Vec<Outcome>> {
         let slice = case.longer(self.duration) / SLICES;
         let start = |contestant: &Contestant| Trial::start(*contestant, case, slice, self.launch);
         let mut trials = contestants
             .iter()
             .map(start)
             .collect::<io::Result<Vec<_>>>()?;
-        for first in 0..SLICES as usize {
+        let slices = SLICES as usize;
+        for first in round * slices..(round + 1) * slices {
             let first = first % trials.len();
             let (late, early) = trials.split_at_mut(first);
             for trial in early.iter_mut().chain(late) {
@@ -197,7 +199,6 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
 
 /// Who takes part in `case`: the servers that were asked for, with laggards right after the same server without.
 fn contestants(arguments: &Arguments, case: &Case) -> Vec<Contestant> {
-    let wanted = |kind: &Kind| arguments.server.is_empty() || arguments.server.contains(kind);
     let variants: &[bool] = if case.has_laggards() {
         &[false, true]
     } else {
@@ -209,5 +210,5 @@ fn contestants(arguments: &Arguments, case: &Case) -> Vec<Contestant> {
             laggards: *laggards,
         })
     };
-    Kind::ALL.into_iter().filter(wanted).flat_map(of).collect()
+    arguments.choice.kinds().flat_map(of).collect()
 }

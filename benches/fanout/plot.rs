@@ -216,6 +216,7 @@ impl Chart {
 fn style(kind: Kind) -> ShapeStyle {
     let (color, width) = match kind {
         Kind::Fanfare => (RGBColor(0x09, 0x69, 0xda), 4),
+        Kind::Baseline => (RGBColor(0x82, 0x50, 0xdf), 2),
         Kind::Floor => (RGBColor(0x1f, 0x23, 0x28), 1),
         Kind::Rival => (RGBColor(0xbc, 0x4c, 0x00), 2),
     };

@@ -62,49 +62,15 @@ pub(crate) fn print_table(
     all: &[Rounds],
     bystanders: Vec<f64>,
 ) -> io::Result<()> {
-    let unit = if matches!(case.load, Load::Visits { .. }) {
-        "visit"
-    } else {
-        "delivery"
-    };
-    let speed = if case.is_paced() { "p99" } else { "rate" };
+    let references = references(all);
     writeln!(out, "\n{case}")?;
-    writeln!(
-        out,
-        "{:18} {:>12} {:>12} {:>6} {:>9} {:>9} {:>9} {:>6} {:>7}   {:>15} {:>15}",
-        "",
-        format!("{}/s", plural(unit)),
-        format!("CPU/{unit}"),
-        "user",
-        "p50",
-        "p99",
-        "p99.9",
-        "lost",
-        "dropped",
-        format!("floor: {speed} CPU"),
-        format!("rival: {speed} CPU"),
-    )?;
+    print_head(out, case, &references)?;
     for rounds in all {
-        let Contestant { kind, laggards } = rounds.contestant;
-        let name = if laggards {
-            format!("{kind}, laggards")
-        } else {
-            kind.to_string()
-        };
-        writeln!(
-            out,
-            "  {name:16} {:>12} {:>12} {:>5.0}% {:>9} {:>9} {:>9} {:>6} {:>7}   {:>15} {:>15}",
-            grouped(whole(rounds.median(Outcome::deliveries_per_s))),
-            duration(rounds.median(Outcome::cpu_us_per_delivery)),
-            100.0 * rounds.median(|outcome| outcome.cpu.user_share()),
-            duration(rounds.median(|outcome| real(outcome.p50_us))),
-            duration(rounds.median(|outcome| real(outcome.p99_us))),
-            duration(rounds.median(|outcome| real(outcome.p999_us))),
-            rounds.total(|outcome| outcome.losses + outcome.damaged),
-            rounds.total(|outcome| outcome.disconnects),
-            beside(case, all, rounds, Kind::Floor),
-            beside(case, all, rounds, Kind::Rival),
-        )?;
+        print_row(out, rounds)?;
+        for kind in &references {
+            write!(out, " {:>18}", beside(case, all, rounds, *kind))?;
+        }
+        writeln!(out)?;
     }
     let bystanders = median(bystanders);
     if bystanders > BYSTANDERS_MAX {
@@ -114,6 +80,61 @@ pub(crate) fn print_table(
         )?;
     }
     print_laggards(out, all)
+}
+
+/// The servers that took part and that others are compared with: all but fanfare itself.
+fn references(all: &[Rounds]) -> Vec<Kind> {
+    let took_part = |kind: &Kind| all.iter().any(|rounds| rounds.contestant.kind == *kind);
+    let mut references = Kind::ALL.to_vec();
+    references.retain(|kind| *kind != Kind::Fanfare && took_part(kind));
+    references
+}
+
+fn print_head(out: &mut impl io::Write, case: &Case, references: &[Kind]) -> io::Result<()> {
+    let unit = if matches!(case.load, Load::Visits { .. }) {
+        "visit"
+    } else {
+        "delivery"
+    };
+    write!(
+        out,
+        "{:18} {:>12} {:>12} {:>6} {:>9} {:>9} {:>9} {:>6} {:>7} ",
+        "",
+        format!("{}/s", plural(unit)),
+        format!("CPU/{unit}"),
+        "user",
+        "p50",
+        "p99",
+        "p99.9",
+        "lost",
+        "dropped",
+    )?;
+    let speed = if case.is_paced() { "p99" } else { "rate" };
+    for kind in references {
+        write!(out, " {:>18}", format!("{kind}: {speed} CPU"))?;
+    }
+    writeln!(out)
+}
+
+fn print_row(out: &mut impl io::Write, rounds: &Rounds) -> io::Result<()> {
+    let Contestant { kind, laggards } = rounds.contestant;
+    let name = if laggards {
+        format!("{kind}, laggards")
+    } else {
+        kind.to_string()
+    };
+    write!(
+        out,
+        "  {name:18} {:>10} {:>12} {:>5.0}% {:>9} {:>9} {:>9} {:>6} {:>7} ",
+        grouped(whole(rounds.median(Outcome::deliveries_per_s))),
+        duration(rounds.median(Outcome::cpu_us_per_delivery)),
+        100.0 * rounds.median(|outcome| outcome.cpu.user_share()),
+        duration(rounds.median(|outcome| real(outcome.p50_us))),
+        duration(rounds.median(|outcome| real(outcome.p99_us))),
+        duration(rounds.median(|outcome| real(outcome.p999_us))),
+        rounds.total(|outcome| outcome.losses + outcome.damaged),
+        rounds.total(|outcome| outcome.disconnects),
+    )
 }
 
 /// How much better than `kind` under the same load: deliveries per second (the inverse of p99 where the rate is given), and deliveries

@@ -17,7 +17,7 @@ use serde_json::json;
 use support::journal::Journal;
 use support::machine::{self, Cores};
 use support::serve_if_child;
-use support::server::{Kind, Launch, Server};
+use support::server::{Choice, Kind, Launch, Server};
 use support::swarm::Swarm;
 use support::text::{duration, grouped};
 
@@ -32,18 +32,14 @@ const MESSAGE_LEN: usize = 64;
 #[derive(Parser)]
 #[command(name = "cargo bench --bench idle --")]
 struct Arguments {
-    /// Run only this server; may be repeated
-    #[arg(long, value_name = "NAME")]
-    server: Vec<Kind>,
+    #[command(flatten)]
+    choice: Choice,
     /// The larger number of clients; a tenth of it is the smaller one
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(10..))]
     clients: u16,
     /// Seconds for which the processor time is watched
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Run this command, split at spaces, as the rival: a chat on /ws that prints http://HOST:PORT/
-    #[arg(long, value_name = "COMMAND")]
-    rival: Option<String>,
     /// Prove that everything runs, in a second
     #[arg(long)]
     quick: bool,
@@ -85,10 +81,7 @@ fn main() -> io::Result<()> {
         format!("CPU/s, {few}"),
         format!("CPU/s, {many}"),
     )?;
-    for kind in Kind::ALL {
-        if !arguments.server.is_empty() && !arguments.server.contains(&kind) {
-            continue;
-        }
+    for kind in arguments.choice.kinds() {
         let (few, many) = plan.measure(kind)?;
         let growth = many.resident as f64 - few.resident as f64;
         let bytes_per_client = growth / (plan.many - plan.few) as f64;
@@ -116,7 +109,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
-            rival: arguments.rival.as_deref(),
+            choice: &arguments.choice,
         };
         if arguments.quick {
             let [few, many] = QUICK_CLIENTS;

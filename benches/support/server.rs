@@ -1,13 +1,15 @@
 //! The servers under test, each a child process on a core of its own, and what the kernel says that they used.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use super::machine::Cores;
 use super::procfs::{self, Cpu};
@@ -24,16 +26,19 @@ const SETTLE_STEP: Duration = Duration::from_millis(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Fanfare,
+    /// Another build of fanfare.
+    Baseline,
     Floor,
     Rival,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Fanfare, Self::Floor, Self::Rival];
+    pub(crate) const ALL: [Self; 4] = [Self::Fanfare, Self::Baseline, Self::Floor, Self::Rival];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fanfare => "fanfare",
+            Self::Baseline => "baseline",
             Self::Floor => "floor",
             Self::Rival => "rival",
         }
@@ -53,36 +58,73 @@ pub(crate) fn announce(addr: SocketAddr) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Which servers take part, as every bench is told.
+#[derive(Args)]
+pub(crate) struct Choice {
+    /// Run only this server; may be repeated
+    #[arg(long, value_name = "NAME")]
+    server: Vec<Kind>,
+    /// Run this fanfare as well, with the same flags: an older build, say
+    #[arg(long, value_name = "PATH", required_if_eq("server", "baseline"))]
+    baseline: Option<PathBuf>,
+    /// Run this command, split at spaces, as the rival: a chat on /ws that prints http://HOST:PORT/
+    #[arg(long, value_name = "COMMAND")]
+    rival: Option<String>,
+}
+
+impl Choice {
+    /// The servers that take part, in the order of the tables.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        let is_possible = |kind: &Kind| *kind != Kind::Baseline || self.baseline.is_some();
+        let is_wanted = |kind: &Kind| self.server.is_empty() || self.server.contains(kind);
+        let kinds = Kind::ALL.into_iter();
+        kinds.filter(move |kind| is_possible(kind) && is_wanted(kind))
+    }
+}
+
 /// How servers are started.
 #[derive(Clone, Copy)]
 pub(crate) struct Launch<'a> {
     pub(crate) cores: Option<Cores>,
     pub(crate) fanfare_flags: &'a [&'a str],
-    /// The command of a server that takes the built-in rival's place.
-    pub(crate) rival: Option<&'a str>,
+    pub(crate) choice: &'a Choice,
 }
 
 impl Launch<'_> {
     fn command(&self, kind: Kind) -> io::Result<Command> {
-        let mut command = match (kind, self.rival) {
-            (Kind::Fanfare, _) => Command::new(env!("CARGO_BIN_EXE_fanfare")),
-            (Kind::Rival, Some(rival)) => {
+        let Choice {
+            baseline, rival, ..
+        } = self.choice;
+        match (kind, baseline, rival) {
+            (Kind::Baseline, Some(path), _) => Ok(self.fanfare(path.as_os_str())),
+            (Kind::Fanfare | Kind::Baseline, ..) => {
+                Ok(self.fanfare(OsStr::new(env!("CARGO_BIN_EXE_fanfare"))))
+            }
+            (Kind::Floor, ..) => own_server(FLOOR),
+            (Kind::Rival, _, None) => own_server(RIVAL),
+            (Kind::Rival, _, Some(rival)) => {
                 let mut words = rival.split_whitespace();
                 let mut command = Command::new(words.next().unwrap_or_default());
                 command.args(words);
-                return Ok(command);
+                Ok(command)
             }
-            (Kind::Floor | Kind::Rival, _) => Command::new(std::env::current_exe()?),
-        };
-        match kind {
-            Kind::Fanfare => command
-                .args(["--addr", "127.0.0.1:0", "--log", "error"])
-                .args(self.fanfare_flags),
-            Kind::Floor => command.arg(FLOOR),
-            Kind::Rival => command.arg(RIVAL),
-        };
-        Ok(command)
+        }
     }
+
+    fn fanfare(&self, program: &OsStr) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["--addr", "127.0.0.1:0", "--log", "error"])
+            .args(self.fanfare_flags);
+        command
+    }
+}
+
+/// This very bench, as the server of that name.
+fn own_server(name: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(name);
+    Ok(command)
 }
 
 /// A running server; killed when dropped.
