@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
-use cases::{Case, SCENARIOS};
+use cases::{Case, Load, SCENARIOS, Talk};
 use report::{Rounds, entry, print_table};
 use support::journal::{self, Journal};
 use support::machine::{self, Cores};
@@ -58,6 +58,9 @@ struct Arguments {
     /// Use this many clients wherever there is more than one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
     clients: Option<u16>,
+    /// Keep this many messages of each sender in flight, wherever senders do so
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    in_flight: Option<u16>,
     /// Prove that everything runs, in a few seconds
     #[arg(long)]
     quick: bool,
@@ -174,6 +177,11 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
             && !arguments.scenario.iter().any(|name| name == case.scenario)
         {
             continue;
+        }
+        if let (Load::Talk(Talk::Windows { in_flight, .. }), Some(wanted)) =
+            (&mut case.load, arguments.in_flight)
+        {
+            *in_flight = wanted.into();
         }
         if case.has_crowd() {
             case.clients = arguments.clients.map_or(case.clients, usize::from);
