@@ -34,7 +34,7 @@ pub(crate) struct Case {
     pub(crate) message_len: usize,
 }
 
-/// One client in so many does not read where laggards are present: 5 %.
+/// One client in so many reads only now and then where laggards are present: 5 %.
 pub(crate) const LAGGARD_EVERY: usize = 20;
 
 pub(crate) const SCENARIOS: [&str; 7] = [
@@ -93,7 +93,7 @@ const fn paced(per_s: u32) -> Load {
 }
 
 impl Case {
-    /// Whether it is measured twice, the second time with every twentieth client never reading.
+    /// Whether it is measured twice, the second time with every twentieth client reading only now and then.
     pub(crate) fn has_laggards(&self) -> bool {
         self.scenario == LAGGARDS
     }

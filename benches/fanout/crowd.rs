@@ -68,7 +68,7 @@ impl Crowd {
         if laggards {
             let candidates = (LAGGARD_EVERY / 2..clients).step_by(LAGGARD_EVERY);
             let lagging = candidates.filter(|client| !observing.contains(client));
-            lagging.for_each(|client| swarm.stop_reading(client));
+            lagging.for_each(|client| swarm.lag(client));
         }
         let sender = |client| Sender {
             client,

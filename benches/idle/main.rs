@@ -143,7 +143,7 @@ impl<'a> Plan<'a> {
         let server = Server::start(kind, self.launch)?;
         let mut swarm = Swarm::connect(server.addr, self.few, MESSAGE_LEN)?;
         let few = self.watch(&server)?;
-        swarm.grow(server.addr, self.many)?;
+        swarm.grow(self.many)?;
         let many = self.watch(&server)?;
         Ok((few, many))
     }

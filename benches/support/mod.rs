@@ -2,6 +2,7 @@
 
 pub(crate) mod floor;
 pub(crate) mod journal;
+pub(crate) mod laggard;
 pub(crate) mod machine;
 pub(crate) mod poller;
 pub(crate) mod procfs;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use super::laggard::{self, Laggard};
 use super::poller::{INPUT, Poller};
 use super::scan::{Counted, Observer, Scan};
 use super::wire::{CLOSE, Header, Line, Messages, NORMAL_CLOSE, UPGRADE_REQUEST, client_frame};
@@ -40,12 +41,14 @@ impl Clock {
 /// Clients of one server.
 pub(crate) struct Swarm {
     pub(crate) clock: Clock,
+    addr: SocketAddr,
     poller: Poller,
     clients: Vec<Client>,
     input: Vec<u8>,
     messages: Messages,
     outgoing: Vec<u8>,
     message_len: usize,
+    laggards_read_at: Instant,
     tally: Tally,
 }
 
@@ -56,7 +59,7 @@ pub(crate) struct Tally {
     pub(crate) lines: u64,
     /// Lines that arrived at clients which are still there.
     pub(crate) lines_of_readers: u64,
-    /// Clients that are still there and read.
+    /// Clients that are still there and read all that comes.
     pub(crate) readers: u64,
     /// Connections that the server ended.
     pub(crate) disconnects: u64,
@@ -73,14 +76,17 @@ struct Client {
 enum Role {
     Counter(Scan),
     Observer(Box<Observer>),
-    /// Connected, but never reads.
-    Laggard,
+    Laggard(Laggard),
     Gone,
 }
 
 impl Role {
     fn is_reading(&self) -> bool {
         matches!(self, Self::Counter(_) | Self::Observer(_))
+    }
+
+    fn is_connected_laggard(&self) -> bool {
+        matches!(self, Self::Laggard(Laggard::Joining | Laggard::Member(_)))
     }
 }
 
@@ -93,24 +99,26 @@ impl Swarm {
     ) -> io::Result<Self> {
         let mut swarm = Self {
             clock: Clock(Instant::now()),
+            addr,
             poller: Poller::new()?,
             clients: Vec::with_capacity(clients),
             input: vec![0; INPUT_LEN],
             messages: Messages::new(message_len),
             outgoing: Vec::new(),
             message_len,
+            laggards_read_at: Instant::now(),
             tally: Tally::default(),
         };
-        swarm.grow(addr, clients)?;
+        swarm.grow(clients)?;
         Ok(swarm)
     }
 
     /// Connects more clients, until there are `clients` in all.
-    pub(crate) fn grow(&mut self, addr: SocketAddr, clients: usize) -> io::Result<()> {
+    pub(crate) fn grow(&mut self, clients: usize) -> io::Result<()> {
         while self.clients.len() < clients {
             let together = CONNECTING_MAX.min(clients - self.clients.len());
             let asking = (0..together)
-                .map(|_| ask(addr))
+                .map(|_| ask(self.addr))
                 .collect::<io::Result<Vec<_>>>()?;
             for mut socket in asking {
                 read_response(&mut socket)?;
@@ -138,10 +146,10 @@ impl Swarm {
         }
     }
 
-    /// Lets `client` read nothing from now on; only before the first message.
-    pub(crate) fn stop_reading(&mut self, client: usize) {
+    /// Lets `client` read only a little now and then; only before the first message.
+    pub(crate) fn lag(&mut self, client: usize) {
         if let Some(client) = self.clients.get_mut(client) {
-            client.role = Role::Laggard;
+            client.role = Role::Laggard(Laggard::Member(Scan::default()));
             self.tally.readers -= 1;
         }
     }
@@ -202,6 +210,10 @@ impl Swarm {
         timeout: Duration,
         mut heard: impl FnMut(usize, Line, u32),
     ) -> io::Result<usize> {
+        if self.laggards_read_at.elapsed() >= laggard::PAUSE {
+            self.laggards_read_at = Instant::now();
+            self.read_as_laggards()?;
+        }
         let count = self.poller.wait(Some(timeout))?;
         for index in 0..count {
             if let Some(ready) = self.poller.ready(index) {
@@ -228,7 +240,7 @@ impl Swarm {
                     let at_us = self.clock.now_us();
                     observer.feed(input, |line| heard(index, line, at_us))
                 }
-                Role::Laggard | Role::Gone => Counted::default(),
+                Role::Laggard(_) | Role::Gone => Counted::default(),
             };
             client.lines += counted.lines;
             self.tally.lines += counted.lines;
@@ -239,9 +251,27 @@ impl Swarm {
                 break;
             }
         }
-        if ended && matches!(client.role, Role::Laggard) {
+        if ended && client.role.is_connected_laggard() {
             self.lose(index);
         }
+    }
+
+    /// Each laggard reads once; those that were dropped join again.
+    fn read_as_laggards(&mut self) -> io::Result<()> {
+        for (index, client) in self.clients.iter_mut().enumerate() {
+            let Role::Laggard(laggard) = &mut client.role else {
+                continue;
+            };
+            if matches!(laggard, Laggard::Away) {
+                client.socket = laggard.rejoin(self.addr)?;
+                self.poller.add(&client.socket, index, INPUT)?;
+                continue;
+            }
+            let counted = laggard.read(&client.socket, &mut self.input, self.message_len);
+            self.tally.lines += counted.lines;
+            self.tally.damaged += counted.damaged;
+        }
+        Ok(())
     }
 
     fn lose(&mut self, index: usize) {
@@ -253,7 +283,10 @@ impl Swarm {
             self.tally.lines_of_readers -= client.lines;
         }
         self.tally.disconnects += 1;
-        client.role = Role::Gone;
+        client.role = match client.role {
+            Role::Laggard(_) => Role::Laggard(Laggard::Away),
+            _ => Role::Gone,
+        };
         // The server hung up first, so there may be nothing left to shut down.
         let _ = client.socket.shutdown(Shutdown::Both);
     }
