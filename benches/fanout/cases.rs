@@ -8,15 +8,15 @@ use crate::support::text::grouped;
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// They stay, and some of them talk.
-    Talk(Talk),
-    /// Nobody talks: `at_once` clients connect, upgrade and close, again and again.
+    /// They stay, and some of them send.
+    Chat(Schedule),
+    /// Nobody sends a message: `at_once` clients connect, upgrade and close, again and again.
     Visits { at_once: usize },
 }
 
 /// Who sends when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Talk {
+pub(crate) enum Schedule {
     /// One sender; the next `messages` leave together when everyone has received the last.
     Rounds { messages: usize },
     /// Each sender keeps `in_flight` messages under way; the next leaves when one of its own came back.
@@ -81,15 +81,15 @@ const fn case(scenario: &'static str, load: Load, clients: usize, message_len: u
 }
 
 const fn rounds(messages: usize) -> Load {
-    Load::Talk(Talk::Rounds { messages })
+    Load::Chat(Schedule::Rounds { messages })
 }
 
 const fn windows(senders: usize, in_flight: usize) -> Load {
-    Load::Talk(Talk::Windows { senders, in_flight })
+    Load::Chat(Schedule::Windows { senders, in_flight })
 }
 
 const fn paced(per_s: u32) -> Load {
-    Load::Talk(Talk::Paced { per_s })
+    Load::Chat(Schedule::Paced { per_s })
 }
 
 impl Case {
@@ -98,14 +98,14 @@ impl Case {
         self.scenario == LAGGARDS
     }
 
-    /// Whether it needs a room full of clients, so that `--clients` may say how many.
+    /// Whether it needs a room full of clients, so that `--clients` applies.
     pub(crate) fn has_crowd(&self) -> bool {
         self.clients > 1
     }
 
     /// Whether its rate is given, so that only latency and cost are found out.
     pub(crate) fn is_paced(&self) -> bool {
-        matches!(self.load, Load::Talk(Talk::Paced { .. }))
+        matches!(self.load, Load::Chat(Schedule::Paced { .. }))
     }
 
     /// The time to measure where others take `duration`: laggards need some to get stuck, and a given pace to
@@ -121,9 +121,9 @@ impl Case {
     /// Messages under way at most; 0 where nothing limits them.
     pub(crate) fn in_flight(&self) -> usize {
         match self.load {
-            Load::Talk(Talk::Rounds { messages }) => messages,
-            Load::Talk(Talk::Windows { senders, in_flight }) => senders * in_flight,
-            Load::Talk(Talk::Paced { .. }) | Load::Visits { .. } => 0,
+            Load::Chat(Schedule::Rounds { messages }) => messages,
+            Load::Chat(Schedule::Windows { senders, in_flight }) => senders * in_flight,
+            Load::Chat(Schedule::Paced { .. }) | Load::Visits { .. } => 0,
         }
     }
 }
@@ -138,19 +138,19 @@ impl fmt::Display for Case {
         let clients = grouped(self.clients as u64);
         write!(f, "{scenario}: ")?;
         match self.load {
-            Load::Talk(Talk::Rounds { messages }) => {
+            Load::Chat(Schedule::Rounds { messages }) => {
                 write!(
                     f,
                     "{clients} clients, {message_len} B, {messages} at a time"
                 )
             }
-            Load::Talk(Talk::Windows { senders, in_flight }) => {
+            Load::Chat(Schedule::Windows { senders, in_flight }) => {
                 write!(
                     f,
                     "{clients} clients, {message_len} B, {senders} x {in_flight} in flight"
                 )
             }
-            Load::Talk(Talk::Paced { per_s }) => {
+            Load::Chat(Schedule::Paced { per_s }) => {
                 write!(
                     f,
                     "{clients} clients, {message_len} B, {} messages/s",

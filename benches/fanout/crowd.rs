@@ -1,4 +1,4 @@
-//! The swarm under a load: who sends when, and how long it took until it was heard.
+//! The swarm under a load: who sends when, and how long it took to arrive.
 
 use std::io;
 use std::iter;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::cases::{Case, LAGGARD_EVERY, Talk};
+use crate::cases::{Case, LAGGARD_EVERY, Schedule};
 use crate::support::server::Server;
 use crate::support::swarm::{Swarm, Tally};
 use crate::support::wire::Line;
@@ -16,19 +16,19 @@ const OBSERVERS: usize = 8;
 /// Nothing arrived for this long: what is missing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 const LATENCY_MAX_US: u64 = 60_000_000;
-const LISTEN_MAX: Duration = Duration::from_millis(100);
+const RECEIVE_MAX: Duration = Duration::from_millis(100);
 /// A wait may end so much too late; the end of one that has to be exact is spent awake.
 const OVERSLEEP_MAX: Duration = Duration::from_micros(100);
 
-/// Clients of one server, some of which talk.
+/// Clients of one server, some of which send.
 pub(crate) struct Crowd {
-    talk: Talk,
+    schedule: Schedule,
     swarm: Swarm,
     senders: Vec<Sender>,
     /// Messages since the crowd came together.
     sent: u64,
     last_arrival: Instant,
-    /// Of every line that an observer heard in the last run, counted from when it should have been sent.
+    /// Of every line that an observer received in the last run, counted from when it should have been sent.
     pub(crate) latency_us: Histogram<u32>,
 }
 
@@ -48,18 +48,18 @@ pub(crate) struct Run {
 }
 
 impl Crowd {
-    /// Connects the clients of `case` who will `talk`. Senders and observers are spread evenly among them, and laggards if wanted.
+    /// Connects the clients of `case`, some of which will send by `schedule`. Senders and observers are spread evenly among them, and laggards if wanted.
     pub(crate) fn gather(
         server: &Server,
         case: &Case,
-        talk: Talk,
+        schedule: Schedule,
         laggards: bool,
     ) -> io::Result<Self> {
         let clients = case.clients;
         let mut swarm = Swarm::connect(server.addr, clients, case.message_len)?;
-        let senders = match talk {
-            Talk::Windows { senders, .. } => senders.min(clients),
-            Talk::Rounds { .. } | Talk::Paced { .. } => 1,
+        let senders = match schedule {
+            Schedule::Windows { senders, .. } => senders.min(clients),
+            Schedule::Rounds { .. } | Schedule::Paced { .. } => 1,
         };
         let sending = (0..senders).map(|index| index * clients / senders);
         let watching = (1..=OBSERVERS).map(|index| (index * clients / OBSERVERS).saturating_sub(1));
@@ -76,7 +76,7 @@ impl Crowd {
             due_us: Vec::new(),
         };
         Ok(Self {
-            talk,
+            schedule,
             swarm,
             senders: sending.map(sender).collect(),
             sent: 0,
@@ -85,17 +85,19 @@ impl Crowd {
         })
     }
 
-    /// Talks for `duration`, then waits until all is delivered.
+    /// Sends for `duration`, then waits until all is delivered.
     pub(crate) fn run(&mut self, duration: Duration) -> io::Result<Run> {
         let sent_before = self.sent;
         let lines_before = self.swarm.tally().lines;
         self.latency_us.reset();
         let start = Instant::now();
         self.last_arrival = start;
-        match self.talk {
-            Talk::Rounds { messages } => self.talk_in_rounds(messages, start + duration)?,
-            Talk::Windows { in_flight, .. } => self.talk_in_windows(in_flight, start + duration)?,
-            Talk::Paced { per_s } => self.talk_by_the_clock(per_s, start, start + duration)?,
+        match self.schedule {
+            Schedule::Rounds { messages } => self.send_in_rounds(messages, start + duration)?,
+            Schedule::Windows { in_flight, .. } => {
+                self.send_in_windows(in_flight, start + duration)?
+            }
+            Schedule::Paced { per_s } => self.send_by_the_clock(per_s, start, start + duration)?,
         };
         Ok(Run {
             messages: self.sent - sent_before,
@@ -113,30 +115,30 @@ impl Crowd {
         self.swarm.losses(self.sent)
     }
 
-    fn talk_in_rounds(&mut self, messages: usize, end: Instant) -> io::Result<()> {
-        while self.may_talk() && Instant::now() < end {
+    fn send_in_rounds(&mut self, messages: usize, end: Instant) -> io::Result<()> {
+        while self.can_send() && Instant::now() < end {
             self.make_due(messages);
             self.send_what_is_due()?;
-            self.hear_the_rest()?;
+            self.receive_the_rest()?;
         }
         Ok(())
     }
 
-    fn talk_in_windows(&mut self, in_flight: usize, end: Instant) -> io::Result<()> {
+    fn send_in_windows(&mut self, in_flight: usize, end: Instant) -> io::Result<()> {
         self.make_due(in_flight);
-        while self.may_talk() && Instant::now() < end {
+        while self.can_send() && Instant::now() < end {
             self.send_what_is_due()?;
-            self.listen(LISTEN_MAX)?;
+            self.receive(RECEIVE_MAX)?;
         }
-        self.hear_the_rest()
+        self.receive_the_rest()
     }
 
     /// Every message that is due before `end` is sent, and its latency counted from when it was due. Where the
     /// swarm itself is late, that counts as well, for all contestants alike.
-    fn talk_by_the_clock(&mut self, per_s: u32, start: Instant, end: Instant) -> io::Result<()> {
+    fn send_by_the_clock(&mut self, per_s: u32, start: Instant, end: Instant) -> io::Result<()> {
         let mut due = start;
-        while due < end && self.may_talk() {
-            self.listen_until(due)?;
+        while due < end && self.can_send() {
+            self.receive_until(due)?;
             let due_us = self.swarm.clock.at_us(due);
             for sender in &mut self.senders {
                 sender.due_us.push(due_us);
@@ -144,7 +146,7 @@ impl Crowd {
             self.send_what_is_due()?;
             due += Duration::from_secs(1) / per_s;
         }
-        self.hear_the_rest()
+        self.receive_the_rest()
     }
 
     /// Lets every sender send so many messages now.
@@ -178,32 +180,32 @@ impl Crowd {
     }
 
     /// Waits until every reader has every message, or for as long as anything still arrives.
-    fn hear_the_rest(&mut self) -> io::Result<()> {
+    fn receive_the_rest(&mut self) -> io::Result<()> {
         loop {
             let tally = self.swarm.tally();
             if tally.lines_of_readers >= self.sent * tally.readers || self.is_silent() {
                 return Ok(());
             }
-            self.listen(LISTEN_MAX)?;
+            self.receive(RECEIVE_MAX)?;
         }
     }
 
     /// Takes in what arrives until `moment`.
-    fn listen_until(&mut self, moment: Instant) -> io::Result<()> {
+    fn receive_until(&mut self, moment: Instant) -> io::Result<()> {
         loop {
             let left = moment.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
             }
-            self.listen(left.saturating_sub(OVERSLEEP_MAX))?;
+            self.receive(left.saturating_sub(OVERSLEEP_MAX))?;
         }
     }
 
     /// Takes in what has arrived, or the first that does within `timeout`. In windows, a message of its own makes
     /// a sender's next one due.
-    fn listen(&mut self, timeout: Duration) -> io::Result<()> {
+    fn receive(&mut self, timeout: Duration) -> io::Result<()> {
         let Self {
-            talk,
+            schedule,
             swarm,
             senders,
             latency_us,
@@ -211,7 +213,7 @@ impl Crowd {
         } = self;
         let arrivals = swarm.poll(timeout, |client, line, at_us| {
             latency_us.saturating_record(u64::from(at_us.saturating_sub(line.intended_us)));
-            if matches!(talk, Talk::Windows { .. })
+            if matches!(schedule, Schedule::Windows { .. })
                 && let Some(sender) = senders.get_mut(usize::from(line.sender))
                 && sender.client == client
             {
@@ -224,7 +226,7 @@ impl Crowd {
         Ok(())
     }
 
-    fn may_talk(&self) -> bool {
+    fn can_send(&self) -> bool {
         let mut senders = self.senders.iter();
         let is_any_left = senders.any(|sender| self.swarm.is_reading(sender.client));
         is_any_left && !self.is_silent()

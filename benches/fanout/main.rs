@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
-use cases::{Case, Load, SCENARIOS, Talk};
+use cases::{Case, Load, SCENARIOS, Schedule};
 use report::{Rounds, entry, print_table};
 use support::journal::{self, Journal};
 use support::machine::{self, Cores};
@@ -32,7 +32,7 @@ use trial::{Contestant, Outcome, Trial};
 
 /// The name of the journal.
 const BENCH: &str = "fanout";
-/// fanfare runs as it is shipped, but for the rate at which it would close a client that is nothing but a flood.
+/// fanfare runs as it is shipped, but for the message rate above which it closes a client.
 const FANFARE_FLAGS: &[&str] = &["--message-rate", "4000000000"];
 /// The contestants of a round take turns this often.
 const SLICES: u32 = 3;
@@ -143,7 +143,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Starts every contestant afresh and loads them in turns, in slices so short that a change
-    /// of the machine's mood hits all of them. Over the rounds, each gets to be first as often.
+    /// in the machine's speed hits all of them. Over the rounds, each gets to be first as often.
     fn round(
         &self,
         round: usize,
@@ -178,7 +178,7 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
         {
             continue;
         }
-        if let (Load::Talk(Talk::Windows { in_flight, .. }), Some(wanted)) =
+        if let (Load::Chat(Schedule::Windows { in_flight, .. }), Some(wanted)) =
             (&mut case.load, arguments.in_flight)
         {
             *in_flight = wanted.into();

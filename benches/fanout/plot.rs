@@ -1,4 +1,4 @@
-//! Two pictures of a run: what a delivery costs as the room grows, and how many deliveries per second come out as the load does.
+//! Two pictures of a run: CPU time per delivery as the room grows, and deliveries per second as the load does.
 
 use std::error::Error;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs: a table a case, and a journal entry a measurement.
+//! What was measured, for people and for programs: a table per case, and a journal entry per measurement.
 
 use std::io;
 

@@ -93,8 +93,8 @@ impl Trial {
     ) -> io::Result<Self> {
         let server = Server::start(contestant.kind, launch)?;
         let guests = match case.load {
-            Load::Talk(talk) => {
-                let crowd = Crowd::gather(&server, case, talk, contestant.laggards)?;
+            Load::Chat(schedule) => {
+                let crowd = Crowd::gather(&server, case, schedule, contestant.laggards)?;
                 Guests::Crowd(Box::new(crowd))
             }
             Load::Visits { at_once } => Guests::Visitors(Visitors::new(server.addr, at_once)?),
@@ -125,7 +125,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Adds what only the end can tell, and ends the server.
+    /// Adds what is known only at the end, and stops the server.
     pub(crate) fn finish(self) -> io::Result<Outcome> {
         let mut outcome = self.so_far;
         outcome.p50_us = self.latency_us.value_at_quantile(0.5);

@@ -1,4 +1,4 @@
-//! What clients cost that say nothing: memory and processor time of the shipped server with many connected,
+//! What clients cost that send nothing: memory and processor time of the shipped server with many connected,
 //! beside the floor (the least that epoll can do) and a rival (a chat on tokio).
 //!
 //! `cargo bench --bench idle -- --help` tells how to pick a part of it.
@@ -75,7 +75,7 @@ fn main() -> io::Result<()> {
         out,
         "{:8} {:>15} {:>18} {:>18} {:>18} {:>18}",
         "",
-        "bytes a client",
+        "bytes per client",
         format!("resident, {few}"),
         format!("resident, {many}"),
         format!("CPU/s, {few}"),

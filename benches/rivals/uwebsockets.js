@@ -7,11 +7,11 @@
 "use strict";
 
 const isJoined = process.argv[2] === "joined";
-let said = [];
+let published = [];
 
 function publishAll() {
-  server.publish("room", said.join("\n"));
-  said = [];
+  server.publish("room", published.join("\n"));
+  published = [];
 }
 
 const server = Bun.serve({
@@ -30,7 +30,7 @@ const server = Bun.serve({
     message(socket, text) {
       if (!isJoined) {
         server.publish("room", text);
-      } else if (said.push(text) === 1) {
+      } else if (published.push(text) === 1) {
         setImmediate(publishAll);
       }
     },

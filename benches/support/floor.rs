@@ -107,7 +107,7 @@ impl Floor {
         Ok(())
     }
 
-    /// Answers the request if it is there, as it mostly is at once; a request in pieces is not worth the floor's while.
+    /// Answers the request if it is there, as it mostly is at once; a request in pieces is not supported.
     fn answer(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
         let (len, _) = recv(socket, &mut self.input, RecvFlags::empty())?;
         upgrade_response(&self.input[..len], &mut self.response).ok_or(Errno::PROTO)?;
@@ -153,7 +153,7 @@ impl Floor {
         (place < self.members.len()).then_some(place)
     }
 
-    /// Reads until a short read, which says that no more is there; only then can an end be told from a pause.
+    /// Reads until a short read, which says that no more is there; an end is looked for only where one was reported.
     fn read(&mut self, fd: usize, has_ended: bool) {
         loop {
             let Some(member) = self.place_of(fd).and_then(|place| self.members.get(place)) else {

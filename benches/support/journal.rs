@@ -1,4 +1,4 @@
-//! The measurements as programs read them: a file of JSON objects, one a line, the first one about the machine.
+//! The measurements as programs read them: a file of JSON objects, one per line, the first one about the machine.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

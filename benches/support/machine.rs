@@ -1,4 +1,4 @@
-//! The machine under the benches: which cores are used, how many sockets it allows, and how a table says where it was made.
+//! The machine under the benches: which cores are used, how many sockets it allows, and the line that names it in tables.
 
 use std::fs;
 use std::io;

@@ -39,7 +39,7 @@ impl Cpu {
         })
     }
 
-    /// The part of the time that was spent outside the kernel, 0 to 1. Short spans have too few ticks to tell.
+    /// The part of the time that was spent outside the kernel, 0 to 1. Short spans have too few ticks to know.
     pub(crate) fn user_share(self) -> f64 {
         self.user as f64 / (self.user + self.system).max(1) as f64
     }

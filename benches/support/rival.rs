@@ -1,5 +1,5 @@
 //! The rival: the chat as one would write it on tokio and tokio-tungstenite with fan-out in mind. One thread; a hub that joins
-//! what was said since it last ran and hands the same bytes to every client's task; each task gathers what waits and flushes once.
+//! what was published since it last ran and hands the same bytes to every client's task; each task gathers what waits and flushes once.
 
 use std::io;
 
@@ -14,10 +14,10 @@ use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 use super::server::announce;
 
 /// Messages that may wait for the hub; as many are joined at most.
-const SAID_MAX: usize = 1024;
+const PUBLISHED_MAX: usize = 1024;
 /// Batches that a client may lag behind before it is dropped.
-const TOLD_MAX: usize = 256;
-/// Allocated for every connection at once, so small: a client here says little.
+const BATCHES_MAX: usize = 256;
+/// Allocated for every connection at once, so small: a client here sends little.
 const READ_BUFFER: usize = 4 * 1024;
 
 /// Serves on a port of its own choice until it is killed.
@@ -31,26 +31,26 @@ pub(crate) fn run() -> io::Result<()> {
 async fn serve() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     announce(listener.local_addr()?)?;
-    let (say, said) = mpsc::channel(SAID_MAX);
-    let (tell, _) = broadcast::channel(TOLD_MAX);
-    tokio::spawn(hub(said, tell.clone()));
+    let (publisher, published) = mpsc::channel(PUBLISHED_MAX);
+    let (batches, _) = broadcast::channel(BATCHES_MAX);
+    tokio::spawn(hub(published, batches.clone()));
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(client(stream, say.clone(), tell.clone()));
+        tokio::spawn(client(stream, publisher.clone(), batches.clone()));
     }
 }
 
-async fn hub(mut said: mpsc::Receiver<Utf8Bytes>, tell: broadcast::Sender<Utf8Bytes>) {
-    let mut turn = Vec::with_capacity(SAID_MAX);
-    while said.recv_many(&mut turn, SAID_MAX).await > 0 {
+async fn hub(mut published: mpsc::Receiver<Utf8Bytes>, batches: broadcast::Sender<Utf8Bytes>) {
+    let mut turn = Vec::with_capacity(PUBLISHED_MAX);
+    while published.recv_many(&mut turn, PUBLISHED_MAX).await > 0 {
         let batch = match turn.as_slice() {
             [only] => only.clone(),
             many => join(many),
         };
         turn.clear();
-        // Nobody listens when the last client has just left.
-        let _ = tell.send(batch);
+        // Nobody listens when the last client has just been closed.
+        let _ = batches.send(batch);
     }
 }
 
@@ -68,19 +68,19 @@ fn join(messages: &[Utf8Bytes]) -> Utf8Bytes {
 /// Ends when the connection does, or when the client lags too far behind.
 async fn client(
     stream: TcpStream,
-    say: mpsc::Sender<Utf8Bytes>,
-    tell: broadcast::Sender<Utf8Bytes>,
+    publisher: mpsc::Sender<Utf8Bytes>,
+    batches: broadcast::Sender<Utf8Bytes>,
 ) {
     let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
     let Ok(mut socket) = accept_async_with_config(stream, Some(config)).await else {
         return;
     };
-    let mut told = tell.subscribe();
-    drop(tell);
+    let mut waiting = batches.subscribe();
+    drop(batches);
     loop {
         let next = tokio::select! {
-            message = socket.next() => pass_on(message, &say, &mut socket).await,
-            batch = told.recv() => deliver(batch, &mut told, &mut socket).await,
+            message = socket.next() => pass_on(message, &publisher, &mut socket).await,
+            batch = waiting.recv() => deliver(batch, &mut waiting, &mut socket).await,
         };
         if next.is_none() {
             return;
@@ -91,11 +91,11 @@ async fn client(
 /// Passes what came on to the hub; `None` if no more can come.
 async fn pass_on(
     message: Option<tungstenite::Result<Message>>,
-    say: &mpsc::Sender<Utf8Bytes>,
+    publisher: &mpsc::Sender<Utf8Bytes>,
     socket: &mut WebSocketStream<TcpStream>,
 ) -> Option<()> {
     match message?.ok()? {
-        Message::Text(text) => say.send(text).await.ok(),
+        Message::Text(text) => publisher.send(text).await.ok(),
         Message::Close(_) => {
             // The answer is queued already and only has to be written; if it is not taken, the client is gone.
             let _ = socket.flush().await;
@@ -108,13 +108,13 @@ async fn pass_on(
 /// Sends `batch` and all others that wait, and flushes once; `None` if the client lags too far behind or is gone.
 async fn deliver(
     batch: Result<Utf8Bytes, RecvError>,
-    told: &mut broadcast::Receiver<Utf8Bytes>,
+    waiting: &mut broadcast::Receiver<Utf8Bytes>,
     socket: &mut WebSocketStream<TcpStream>,
 ) -> Option<()> {
     let mut text = batch.ok()?;
     loop {
         socket.feed(Message::Text(text)).await.ok()?;
-        match told.try_recv() {
+        match waiting.try_recv() {
             Ok(next) => text = next,
             Err(TryRecvError::Empty) => return socket.flush().await.ok(),
             Err(TryRecvError::Closed | TryRecvError::Lagged(_)) => return None,

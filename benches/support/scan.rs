@@ -78,7 +78,7 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn feed(&mut self, input: &[u8], mut heard: impl FnMut(Line)) -> Counted {
+    pub(crate) fn feed(&mut self, input: &[u8], mut on_line: impl FnMut(Line)) -> Counted {
         let mut kept = std::mem::take(&mut self.kept);
         let bytes = if kept.is_empty() {
             input
@@ -99,7 +99,7 @@ impl Observer {
                     let line = Line::parse(text);
                     counted.lines += 1;
                     counted.damaged += line.map_or(1, |line| self.follow(line));
-                    line.map(&mut heard);
+                    line.map(&mut on_line);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The servers under test, each a child process on a core of its own, and what the kernel says that they used.
+//! The servers under test, each a child process on a core of its own, and what the kernel counted for them.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -51,20 +51,20 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Tells the parent that `addr` accepts, in the words of the real server.
+/// Announces to the parent that `addr` accepts, in the words of the real server.
 pub(crate) fn announce(addr: SocketAddr) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "bench listening on http://{addr}/")?;
     stdout.flush()
 }
 
-/// Which servers take part, as every bench is told.
+/// Which servers take part, the same for every bench.
 #[derive(Args)]
 pub(crate) struct Choice {
     /// Run only this server; may be repeated
     #[arg(long, value_name = "NAME")]
     server: Vec<Kind>,
-    /// Run this fanfare as well, with the same flags: an older build, say
+    /// Run this fanfare as well, with the same flags, such as an older build
     #[arg(long, value_name = "PATH", required_if_eq("server", "baseline"))]
     baseline: Option<PathBuf>,
     /// Run this command, split at spaces, as the rival: a chat on /ws that prints http://HOST:PORT/
@@ -158,7 +158,7 @@ impl Server {
             .split_once("http://")
             .and_then(|(_, addr)| addr.trim_end().strip_suffix('/'));
         addr.and_then(|addr| addr.parse().ok()).ok_or_else(|| {
-            io::Error::other(format!("a server did not say where it listens: {line:?}"))
+            io::Error::other(format!("a server did not print where it listens: {line:?}"))
         })
     }
 

@@ -1,4 +1,4 @@
-//! A crowd of clients on one thread, lighter than any server: one epoll, one buffer for all, one read a wake-up. Most clients only
+//! A crowd of clients on one thread, lighter than any server: one epoll, one buffer for all, one read per wake-up. Most clients only
 //! count: all messages have one length, so a frame header tells how many lines its payload holds, joined or not. A few, the
 //! observers, read every line, check that none is missing or out of order, and hand it to the load for its latency.
 
@@ -196,19 +196,19 @@ impl Swarm {
                     thread::yield_now();
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
-                // The server is gone or hung up; the next wait tells.
+                // The server is gone or hung up; the next wait reports it.
                 Err(_) => return Ok(()),
             }
         }
         Ok(())
     }
 
-    /// Waits for input and reads what there is; `heard` gets every line that an observer received: the client, the line, and the microseconds then.
+    /// Waits for input and reads what there is; `on_line` gets every line that an observer received: the client, the line, and the microseconds then.
     /// Returns how many clients had anything.
     pub(crate) fn poll(
         &mut self,
         timeout: Duration,
-        mut heard: impl FnMut(usize, Line, u32),
+        mut on_line: impl FnMut(usize, Line, u32),
     ) -> io::Result<usize> {
         if self.laggards_read_at.elapsed() >= laggard::PAUSE {
             self.laggards_read_at = Instant::now();
@@ -217,13 +217,13 @@ impl Swarm {
         let count = self.poller.wait(Some(timeout))?;
         for index in 0..count {
             if let Some(ready) = self.poller.ready(index) {
-                self.read(ready.token, ready.has_ended, &mut heard);
+                self.read(ready.token, ready.has_ended, &mut on_line);
             }
         }
         Ok(count)
     }
 
-    fn read(&mut self, index: usize, ended: bool, heard: &mut impl FnMut(usize, Line, u32)) {
+    fn read(&mut self, index: usize, has_ended: bool, on_line: &mut impl FnMut(usize, Line, u32)) {
         let Some(client) = self.clients.get_mut(index) else {
             return;
         };
@@ -238,7 +238,7 @@ impl Swarm {
                 Role::Counter(scan) => scan.feed(input, self.message_len),
                 Role::Observer(observer) => {
                     let at_us = self.clock.now_us();
-                    observer.feed(input, |line| heard(index, line, at_us))
+                    observer.feed(input, |line| on_line(index, line, at_us))
                 }
                 Role::Laggard(_) | Role::Gone => Counted::default(),
             };
@@ -247,11 +247,11 @@ impl Swarm {
             self.tally.lines_of_readers += counted.lines;
             self.tally.damaged += counted.damaged;
             // A short read says that nothing more is there, but not whether that is the end.
-            if input.len() < INPUT_LEN && !ended {
+            if input.len() < INPUT_LEN && !has_ended {
                 break;
             }
         }
-        if ended && client.role.is_connected_laggard() {
+        if has_ended && client.role.is_connected_laggard() {
             self.lose(index);
         }
     }
@@ -312,7 +312,7 @@ fn ask_over(mut socket: TcpStream) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-/// Reads the `101`; nothing may follow it, since nobody speaks yet.
+/// Reads the `101`; nothing may follow it, since nobody sends a message yet.
 pub(crate) fn read_response(socket: &mut TcpStream) -> io::Result<()> {
     let mut response = [0; RESPONSE_MAX];
     let mut len = 0;

@@ -1,6 +1,6 @@
 //! The bytes that travel: the upgrade, the masked frames of clients, the unmasked frames of servers.
 //! Written apart from the library on purpose, so that neither side of a bench can hide the other's mistake; the only encoder
-//! and decoder that the benches have, so that one look tells what all of them send.
+//! and decoder that the benches have, so that all of them send the same.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use sha1::{Digest as _, Sha1};
 
 /// The longest header that a server's frame can have.
 pub(crate) const HEADER_MAX: usize = 10;
-/// The shortest message that has room for what a [`Line`] says.
+/// The shortest message that has room for a [`Line`].
 pub(crate) const LINE_MIN: usize = 16;
 
 pub(crate) const TEXT: u8 = 0x1;
@@ -59,7 +59,7 @@ pub(crate) fn upgrade_response(request: &[u8], response: &mut Vec<u8>) -> Option
     Some(())
 }
 
-/// What every message of the swarm says: who sent it, its number, and when it should have been sent.
+/// What every message of the swarm holds: who sent it, its number, and when it should have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) sender: u8,
@@ -99,7 +99,7 @@ impl Messages {
         }
     }
 
-    /// Appends one frame that says `line`.
+    /// Appends one frame that holds `line`.
     pub(crate) fn append(&mut self, line: Line, out: &mut Vec<u8>) {
         let Line {
             sender,
