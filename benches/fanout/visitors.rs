@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::crowd::{Run, latencies};
-use crate::support::swarm::{ask_from, read_close_answer, read_response, send_close};
+use crate::support::connection::{ask_from, read_close_answer, read_response, send_close};
 
 /// Each visit leaves a port in TIME_WAIT behind; after so many the next loopback address takes over, which has all of its own.
 const VISITS_PER_SOURCE: u32 = 1_000;

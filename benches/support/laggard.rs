@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use memchr::memmem;
 
+use super::connection::ask;
 use super::scan::{Counted, Scan};
-use super::swarm::ask;
 
 /// It reads at most [`INPUT_LEN`] bytes, once in so long: at a flood far less than is sent to it.
 pub(crate) const PAUSE: Duration = Duration::from_millis(200);

@@ -1,5 +1,6 @@
 //! What the socket benches share: the servers under test as child processes, and the swarm of clients that loads them.
 
+pub(crate) mod connection;
 pub(crate) mod floor;
 pub(crate) mod journal;
 pub(crate) mod laggard;
