@@ -42,7 +42,7 @@ pub(crate) const SCENARIOS: [&str; 7] = [
 ];
 
 /// All cases, in the order in which they run.
-pub(crate) const ALL: [Case; 24] = [
+pub(crate) const ALL: [Case; 25] = [
     case("turn", rounds(1), 10, 64),
     case("turn", rounds(1), 100, 64),
     case("turn", rounds(1), 1_000, 64),
@@ -64,6 +64,8 @@ pub(crate) const ALL: [Case; 24] = [
     case("burst", rounds(200), 100, 64),
     case("burst", rounds(200), 1_000, 64),
     case(LAGGARDS, windows(16, 16), 1_000, 64),
+    // Fills what the kernel holds for a laggard, up to 4 MiB, several times over even on a slow machine.
+    case(LAGGARDS, windows(16, 16), 1_000, 512),
     case("inbound", windows(1, 128), 1, 64),
     case("inbound", windows(1, 1_024), 1, 64),
     case("visits", Load::Visits { at_once: 64 }, 0, 0),

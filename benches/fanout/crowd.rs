@@ -68,7 +68,9 @@ impl Crowd {
         if laggards {
             let candidates = (LAGGARD_EVERY / 2..clients).step_by(LAGGARD_EVERY);
             let lagging = candidates.filter(|client| !observing.contains(client));
-            lagging.for_each(|client| swarm.lag(client));
+            for (number, client) in lagging.enumerate() {
+                swarm.lag(client, number);
+            }
         }
         let sender = |client| Sender {
             client,

@@ -83,7 +83,7 @@ impl Role {
     }
 
     fn is_connected_laggard(&self) -> bool {
-        matches!(self, Self::Laggard(Laggard::Joining | Laggard::Member(_)))
+        matches!(self, Self::Laggard(laggard) if laggard.is_connected())
     }
 }
 
@@ -143,10 +143,10 @@ impl Swarm {
         }
     }
 
-    /// Lets `client` read only a little now and then; only before the first message.
-    pub(crate) fn lag(&mut self, client: usize) {
+    /// Makes `client` the laggard of that number; only before the first message.
+    pub(crate) fn lag(&mut self, client: usize, number: usize) {
         if let Some(client) = self.clients.get_mut(client) {
-            client.role = Role::Laggard(Laggard::Member(Scan::default()));
+            client.role = Role::Laggard(Laggard::new(number));
             self.tally.readers -= 1;
         }
     }
@@ -253,13 +253,13 @@ impl Swarm {
         }
     }
 
-    /// Each laggard reads once; those that were dropped join again.
+    /// Each laggard reads once, or joins again.
     fn read_as_laggards(&mut self) -> io::Result<()> {
         for (index, client) in self.clients.iter_mut().enumerate() {
             let Role::Laggard(laggard) = &mut client.role else {
                 continue;
             };
-            if matches!(laggard, Laggard::Away) {
+            if laggard.wants_to_rejoin() {
                 client.socket = laggard.rejoin(self.addr)?;
                 self.poller.add(&client.socket, index, INPUT)?;
                 continue;
@@ -280,10 +280,11 @@ impl Swarm {
             self.tally.lines_of_readers -= client.lines;
         }
         self.tally.disconnects += 1;
-        client.role = match client.role {
-            Role::Laggard(_) => Role::Laggard(Laggard::Away),
-            _ => Role::Gone,
-        };
+        if let Role::Laggard(laggard) = &mut client.role {
+            laggard.lose();
+        } else {
+            client.role = Role::Gone;
+        }
         // The server hung up first, so there may be nothing left to shut down.
         let _ = client.socket.shutdown(Shutdown::Both);
     }
