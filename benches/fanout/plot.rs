@@ -181,7 +181,8 @@ impl Chart {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            // No line comes there: costs stay far from zero, and rates rise.
+            .position(SeriesLabelPosition::LowerRight)
             .label_font(("sans-serif", 14).into_font().color(&TEXT_COLOR))
             .legend_area_size(32)
             .margin(12)
@@ -215,9 +216,9 @@ impl Chart {
 /// Fanfare is drawn first and widest, so that it shows where the others lie on top of it.
 fn style(kind: Kind) -> ShapeStyle {
     let (color, width) = match kind {
-        Kind::Fanfare => (RGBColor(0x09, 0x69, 0xda), 4),
+        Kind::Fanfare => (RGBColor(0x09, 0x69, 0xda), 5),
         Kind::Baseline => (RGBColor(0x82, 0x50, 0xdf), 2),
-        Kind::Floor => (RGBColor(0x1f, 0x23, 0x28), 1),
+        Kind::Floor => (RGBColor(0x1f, 0x23, 0x28), 2),
         Kind::Rival => (RGBColor(0xbc, 0x4c, 0x00), 2),
     };
     color.filled().stroke_width(width)
