@@ -15,12 +15,6 @@ use fanfare::time::TICK;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
 
-fn world_with(change: impl FnOnce(&mut Config)) -> World {
-    let mut config = Config::default();
-    change(&mut config);
-    World::new(config)
-}
-
 /// An address of which clients are counted, unlike those of loopback.
 fn stranger() -> SocketAddr {
     ([192, 0, 2, 1], 1).into()
@@ -37,7 +31,7 @@ fn answer_len() -> usize {
 
 #[test]
 fn an_echo_that_is_not_read_is_bounded_by_one_read_and_the_rest_stays_in_the_socket() {
-    let mut world = world_with(|config| config.chat.echo = true);
+    let mut world = World::with(|config| config.chat.echo = true);
     let peer = world.connect();
     let upgrade = String::from_utf8_lossy(UPGRADE).replace("/ws", "/echo");
     peer.send(upgrade.as_bytes());
@@ -134,7 +128,7 @@ fn those_who_join_together_are_not_pinged_together() {
 
 #[test]
 fn when_laggards_are_owed_too_much_together_the_one_owed_most_is_dropped() {
-    let mut world = world_with(|config| {
+    let mut world = World::with(|config| {
         config.chat.max_message = 2_000;
         config.chat.max_queued = 100_000;
     });
@@ -165,7 +159,7 @@ fn when_laggards_are_owed_too_much_together_the_one_owed_most_is_dropped() {
 #[test]
 fn when_answers_are_too_much_together_the_one_owed_most_is_dropped() {
     let answer_len = answer_len();
-    let mut world = world_with(|config| config.chat.max_queued = 4 * answer_len);
+    let mut world = World::with(|config| config.chat.max_queued = 4 * answer_len);
     let (most, less) = (world.connect(), world.connect());
     for peer in [&less, &most] {
         peer.set_room(0);
@@ -199,7 +193,7 @@ fn chatter(world: &mut World, peer: &Peer, gap: Duration, time: Duration) -> Opt
 
 #[test]
 fn who_says_twice_what_the_rate_allows_is_warned_once_and_closed_with_1008_ten_seconds_later() {
-    let mut world = world_with(|config| config.chat.message_rate = 10);
+    let mut world = World::with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     let closed = chatter(&mut world, &peer, SECOND / 20, 12 * SECOND).unwrap();
     assert!(
@@ -214,7 +208,7 @@ fn who_says_twice_what_the_rate_allows_is_warned_once_and_closed_with_1008_ten_s
 
 #[test]
 fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
-    let mut world = world_with(|config| config.chat.message_rate = 10);
+    let mut world = World::with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     assert_eq!(chatter(&mut world, &peer, SECOND / 9, 30 * SECOND), None);
     assert_eq!(world.engine.metrics().rate_warnings, 0);
@@ -223,7 +217,7 @@ fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
 
 #[test]
 fn who_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
-    let mut world = world_with(|config| config.chat.message_rate = 10);
+    let mut world = World::with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     let is_closed = (0..5).any(|_| {
         let closed = chatter(&mut world, &peer, SECOND / 20, 9 * SECOND);
@@ -235,7 +229,7 @@ fn who_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
 
 #[test]
 fn so_many_are_told_that_their_address_has_no_seat_and_the_rest_is_turned_away() {
-    let mut world = world_with(|config| config.network.max_clients_per_ip = Some(1));
+    let mut world = World::with(|config| config.network.max_clients_per_ip = Some(1));
     let seated = world.connect_from(stranger());
     let told: Vec<Peer> = (0..REFUSED_CLIENTS_MAX)
         .map(|_| world.connect_from(stranger()))
@@ -258,7 +252,7 @@ fn so_many_are_told_that_their_address_has_no_seat_and_the_rest_is_turned_away()
 
 #[test]
 fn when_one_that_was_told_leaves_the_next_is_told_again() {
-    let mut world = world_with(|config| config.network.max_clients_per_ip = Some(1));
+    let mut world = World::with(|config| config.network.max_clients_per_ip = Some(1));
     let crowd: Vec<Peer> = (0..1 + REFUSED_CLIENTS_MAX)
         .map(|_| world.connect_from(stranger()))
         .collect();
@@ -276,7 +270,7 @@ fn when_one_that_was_told_leaves_the_next_is_told_again() {
 
 #[test]
 fn a_failed_registration_gives_the_seat_of_its_address_back() {
-    let mut world = world_with(|config| config.network.max_clients_per_ip = Some(1));
+    let mut world = World::with(|config| config.network.max_clients_per_ip = Some(1));
     world
         .network
         .register_errors

@@ -3,9 +3,12 @@
 
 mod bookkeeping;
 mod bounds;
+mod delivery;
 mod framing;
 mod patience;
+mod seats;
 mod shutdown;
-mod turns;
+mod sockets;
+mod timeouts;
 #[path = "../world/mod.rs"]
 mod world;

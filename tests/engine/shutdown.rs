@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::turns::close_frame;
-use crate::world::World;
+use crate::world::{UPGRADE, World, close_frame};
+use fanfare::config::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,4 +56,57 @@ fn a_reader_that_takes_a_byte_a_second_is_kept_for_all_of_a_long_drain() {
     world.pass(3 * SECOND / 2);
     assert!(slow.is_closed());
     assert!(world.engine.is_shut_down());
+}
+
+#[test]
+fn a_shutdown_says_1001_after_what_is_owed_and_is_over_in_time() {
+    let mut world = World::with(|_| {});
+    let (a, slow, deaf, http) = (world.join(), world.join(), world.join(), world.connect());
+    world.settle();
+    slow.set_room(0);
+    deaf.set_room(0);
+    a.say("last words");
+    world.settle();
+    world.begin_shutdown();
+    world.settle();
+    assert_eq!(
+        a.take_frames(),
+        [
+            (0x81, b"last words".to_vec()),
+            close_frame(1001, "server is going away")
+        ]
+    );
+    slow.set_room(usize::MAX);
+    world.settle();
+    assert_eq!(
+        slow.take_frames(),
+        [
+            (0x81, b"last words".to_vec()),
+            close_frame(1001, "server is going away")
+        ]
+    );
+    assert!(http.socket().server_has_shut);
+    let late = world.connect();
+    late.send(UPGRADE);
+    for peer in [&a, &slow, &http] {
+        peer.shut();
+    }
+    world.settle();
+    assert!(!world.engine.is_shut_down());
+    world.pass(Config::default().timeouts.drain + SECOND);
+    assert!(world.engine.is_shut_down());
+    assert!(deaf.is_closed());
+    assert_eq!(late.take(), b"");
+}
+
+#[test]
+fn a_second_shutdown_ends_at_once() {
+    let mut world = World::with(|_| {});
+    let deaf = world.join();
+    world.begin_shutdown();
+    world.settle();
+    assert!(!world.engine.is_shut_down());
+    world.begin_shutdown();
+    world.settle();
+    assert!(world.engine.is_shut_down() && deaf.is_closed());
 }

@@ -19,6 +19,7 @@ mod random;
 mod seats;
 mod simulation;
 mod steps;
+mod waits;
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -47,7 +47,8 @@ impl Simulation {
         let mut world = World::with_limit(config.clone(), client_limit);
         // Where turns take time, each read and write moves as much as it can.
         world.network.short_means_blocked = !cost.is_none() || random.chance(50);
-        world.network.events_max = random.chance(30).then(|| random.between(1, 3));
+        let events_max = if cost.is_none() { 3 } else { 1 };
+        world.network.events_max = random.chance(40).then(|| random.between(1, events_max));
         let peer = world.connect_from(SocketAddr::from(([127, 0, 0, 9], 1)));
         peer.send(UPGRADE);
         let mut simulation = Self {
