@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{Peer, UPGRADE, World, masked_frame};
+use crate::world::{Peer, UPGRADE, World, find, masked_frame};
 use fanfare::client::timers::SLOWEST_READER;
 use fanfare::config::{OFFERS_PER_TURN, PRIVATE_LEN_MAX};
 
@@ -76,6 +76,23 @@ fn pongs_that_lie_unread_for_several_pong_waits_are_not_late_either() {
 }
 
 #[test]
+fn a_pong_that_was_not_announced_yet_is_not_late() {
+    let mut world = World::with(|config| config.timeouts.pong_wait = 2 * SECOND);
+    let peer = world.join();
+    peer.send(&masked_frame(0x8a, b""));
+    world.network.events_max = Some(0);
+    // What a deadline brings is written in the next turn.
+    let mut is_closed_after = |time| {
+        world.now += time;
+        world.turn();
+        world.turn();
+        peer.take_frames().iter().any(|frame| frame.0 == 0x88)
+    };
+    assert!(!is_closed_after(3 * SECOND));
+    assert!(is_closed_after(5 * SECOND), "no further pong came");
+}
+
+#[test]
 fn a_finished_message_is_not_late_because_what_follows_is_deferred() {
     let mut world = World::with(|config| {
         config.timeouts.pong_wait = 2 * SECOND;
@@ -117,6 +134,26 @@ fn a_client_whose_requests_are_not_read_for_want_of_room_is_not_idle() {
         assert!(!is_cut, "closed after {second} s");
     }
     assert_eq!(peer.unread_len(), unread_len, "it was never read meanwhile");
+}
+
+#[test]
+fn a_client_that_takes_its_answer_slowly_is_not_idle() {
+    let mut world = World::with(|_| {});
+    let peer = world.connect();
+    peer.set_room(0);
+    peer.send(GET);
+    world.settle();
+    for second in 0..90 {
+        peer.set_room(1);
+        world.pass(SECOND);
+        let is_cut = peer.socket().server_has_shut || peer.is_closed();
+        assert!(!is_cut, "closed after {second} s");
+    }
+    peer.set_room(usize::MAX);
+    world.settle();
+    let answer = peer.take();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(find(answer.split_at(1).1, b"HTTP/1.1 "), None, "no other");
 }
 
 /// An echo client that takes so little of its echoes that it is not read, with `unread` behind them.
