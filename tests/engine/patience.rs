@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{Peer, UPGRADE, World, find, masked_frame};
+use crate::world::{Peer, UPGRADE, World, masked_frame};
 use fanfare::client::timers::SLOWEST_READER;
 use fanfare::config::{OFFERS_PER_TURN, PRIVATE_LEN_MAX};
 
@@ -134,6 +134,10 @@ fn a_client_whose_requests_are_not_read_for_want_of_room_is_not_idle() {
         assert!(!is_cut, "closed after {second} s");
     }
     assert_eq!(peer.unread_len(), unread_len, "it was never read meanwhile");
+    peer.set_room(usize::MAX);
+    world.settle();
+    assert_eq!(peer.unread_len(), 0, "it is read again");
+    assert!(!peer.socket().server_has_shut);
 }
 
 #[test]
@@ -153,7 +157,10 @@ fn a_client_that_takes_its_answer_slowly_is_not_idle() {
     world.settle();
     let answer = peer.take();
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
-    assert_eq!(find(answer.split_at(1).1, b"HTTP/1.1 "), None, "no other");
+    assert!(!peer.socket().server_has_shut);
+    peer.send(GET);
+    world.settle();
+    assert_eq!(peer.take(), answer, "it is served on");
 }
 
 /// An echo client that takes so little of its echoes that it is not read, with `unread` behind them.
