@@ -11,8 +11,9 @@ use crate::client::{Fill, Stream};
 use crate::config::OFFERS_PER_TURN;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
-use crate::room::Cursor;
-use crate::session::{Closing, Endpoint, Event};
+use crate::outbox::Outbox;
+use crate::room::{Cursor, Hub};
+use crate::session::{Closing, Endpoint, Event, Session};
 use crate::ws::close::CloseCode;
 
 /// An entry of the list of clients that may be readable.
@@ -149,16 +150,12 @@ impl<S: Stream> Engine<S> {
                         Endpoint::Echo => session.enter_echo(),
                         Endpoint::Chat => {
                             metrics.joined += 1;
-                            let (membership, start) = hub.join(hub.default_room(), id);
-                            session.enter_chat(membership);
-                            if let Some((log, _)) = hub.log_mut(membership.room) {
-                                outbox.begin_behind(Cursor::new(membership.room, start, 0, log));
-                            }
+                            join(hub, id, session, outbox);
                         }
                     }
-                    // Consecutive ids differ in their low bits, which is all that the jitter looks at.
-                    let jitter = id.slot();
-                    client.timers_mut().open(jitter, *now, &config.timeouts);
+                    // Consecutive slots differ in their low bits, which is all that the jitter looks at.
+                    let timers = client.timers_mut();
+                    timers.open(id.slot(), *now, &config.timeouts);
                 }
                 Some(Event::Closing(closing)) => {
                     received.closing = Some(closing);
@@ -218,5 +215,14 @@ impl<S: Stream> Engine<S> {
         } else {
             self.disconnect(id, CloseReason::PeerGone);
         }
+    }
+}
+
+/// Lets a client into the room. It starts behind what was published before.
+fn join(hub: &mut Hub, id: ClientId, session: &mut Session, outbox: &mut Outbox) {
+    let (membership, start) = hub.join(hub.default_room(), id);
+    session.enter_chat(membership);
+    if let Some((log, _)) = hub.log_mut(membership.room) {
+        outbox.begin_behind(Cursor::new(membership.room, start, 0, log));
     }
 }
