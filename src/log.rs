@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(settings: &LogSettings) -> Result<(), Box<dyn Error + Send + Sync>> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&settings.filter)?)
-        .with_writer(Mutex::new(Patient::open()))
+        .with_writer(Mutex::new(NonBlockingStderr::open()))
         .with_ansi(io::stderr().is_terminal())
         // A log that cannot be written must not stop the server, nor be complained about to itself.
         .log_internal_errors(false);
@@ -26,9 +26,9 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), Box<dyn Error + Send +
     }
 }
 
-/// Standard error, which takes a line at once or does without it: the loop does not wait for whoever
+/// Standard error, which takes a line at once or does without it: the loop does not wait for the program that
 /// should read the log.
-enum Patient {
+enum NonBlockingStderr {
     /// A description of our own of what standard error is, which does not block.
     Opened(File),
     /// The journal's, say. It cannot be opened again, but every send can say that it does not wait.
@@ -37,7 +37,7 @@ enum Patient {
     Inherited(io::Stderr),
 }
 
-impl Patient {
+impl NonBlockingStderr {
     fn open() -> Self {
         let stderr = io::stderr();
         if SockRef::from(&stderr).r#type().is_ok() {
@@ -71,7 +71,7 @@ fn reopened() -> Option<File> {
     None
 }
 
-impl Write for Patient {
+impl Write for NonBlockingStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match self {
             Self::Opened(file) => file.write(line),

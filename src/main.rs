@@ -82,7 +82,9 @@ fn urls(addrs: &[SocketAddr]) -> String {
 
 fn explain_bind(addr: &str, error: &io::Error) -> String {
     let advice = match error.kind() {
-        ErrorKind::AddrInUse => "stop whoever uses the port, or choose another one with --addr",
+        ErrorKind::AddrInUse => {
+            "stop the program that uses the port, or choose another one with --addr"
+        }
         ErrorKind::PermissionDenied => {
             "ports below 1024 need a privilege; choose another one with --addr"
         }
@@ -149,7 +151,7 @@ mod tests {
                 ErrorKind::PermissionDenied,
                 "ports below 1024 need a privilege",
             ),
-            (ErrorKind::AddrInUse, "stop whoever uses the port"),
+            (ErrorKind::AddrInUse, "stop the program that uses the port"),
             (
                 ErrorKind::AddrNotAvailable,
                 "this machine has no such address",

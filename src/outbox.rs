@@ -1,7 +1,7 @@
-//! What one client is still owed: private bytes, a cursor into its room's log, and the last bytes.
+//! What is queued for one client: private bytes, a cursor into its room's log, and the last bytes.
 //!
 //! An outbox does no I/O: [`Outbox::next_bytes`] shows what is to be written next, [`Outbox::advance`] takes
-//! off what was. A client that is owed nothing has no memory here. The order is: the frame that was begun,
+//! off what was. An empty outbox takes no memory. The order is: the frame that was begun,
 //! then answers and echoes, then pings and pongs, then what waits in the log, then the last bytes.
 
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ pub const PONGS_MAX: usize = 2 * 1024;
 /// answers cost hardly more memory than their bytes.
 const PIECE_LEN: usize = 4 * 1024;
 
-/// What one client is still owed. Empty, it is one null pointer.
+/// What is queued for one client. Empty, it is one null pointer.
 #[derive(Debug, Default)]
 pub struct Outbox(Option<Box<Backlog>>);
 
@@ -65,13 +65,13 @@ enum Part {
 }
 
 impl Outbox {
-    /// Whether nothing is owed.
+    /// Whether nothing is queued.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The bytes owed to this client alone: answers, echoes, control frames.
+    /// The bytes queued for this client alone: answers, echoes, control frames.
     #[inline]
     pub fn private_len(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
@@ -79,11 +79,11 @@ impl Outbox {
         })
     }
 
-    /// All bytes owed to this client, those it shares with others included, give or take frame headers.
-    pub fn owed_len(&self, hub: &Hub) -> usize {
+    /// All bytes queued for this client, those it shares with others included, give or take frame headers.
+    pub fn queued_len(&self, hub: &Hub) -> usize {
         let shared_len = self.cursor().map_or(0, |cursor| {
             let log = hub.log(cursor.room());
-            log.map_or(0, |log| cursor.owed_len(log))
+            log.map_or(0, |log| cursor.queued_len(log))
         });
         self.private_len() + shared_len
     }
@@ -94,7 +94,7 @@ impl Outbox {
         self.0.as_ref()?.cursor.as_ref()
     }
 
-    /// When the socket must have taken something; [`Tick::NEVER`] if nothing is owed.
+    /// When the socket must have taken something; [`Tick::NEVER`] if nothing is queued.
     #[inline]
     pub fn due(&self) -> Tick {
         let due = self.0.as_ref().and_then(|backlog| backlog.due);
@@ -102,7 +102,7 @@ impl Outbox {
     }
 
     /// Gives the socket time until `due`, unless it has less already.
-    pub fn note_owed(&mut self, due: Tick) {
+    pub fn note_queued(&mut self, due: Tick) {
         if let Some(backlog) = &mut self.0 {
             backlog.due.get_or_insert(due);
         }
@@ -155,9 +155,9 @@ impl Outbox {
         }
     }
 
-    /// Queues a control frame of which the socket took `written` bytes, where nothing else was owed.
+    /// Queues a control frame of which the socket took `written` bytes, where nothing else was queued.
     pub fn push_control_rest(&mut self, frame: &'static [u8], written: usize) {
-        assert!(self.is_empty(), "a frame was written past what was owed");
+        assert!(self.is_empty(), "a frame was written past what was queued");
         self.push_static(frame);
         if let Some(backlog) = &mut self.0 {
             backlog.written = written;
@@ -172,7 +172,7 @@ impl Outbox {
 
     /// Queues a pong, to leave before the next frame.
     ///
-    /// A peer that sends pings and reads no pongs is owed the newest only (RFC 6455 §5.5.3).
+    /// A peer that sends pings and reads no pongs gets the newest only (RFC 6455 §5.5.3).
     pub fn push_pong(&mut self, payload: &[u8]) {
         let controls = &mut self.0.get_or_insert_default().controls;
         if controls.len() + payload.len() > PONGS_MAX {
@@ -181,7 +181,7 @@ impl Outbox {
         frame::encode_frame(Opcode::Pong, payload, controls);
     }
 
-    /// What is to be written next; empty if nothing is owed. `gather` holds what has to be put together.
+    /// What is to be written next; empty if nothing is queued. `gather` holds what has to be put together.
     pub fn next_bytes<'a>(&'a mut self, hub: &'a Hub, gather: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(backlog) = self.0.as_deref_mut() else {
             return &[];
@@ -218,7 +218,7 @@ impl Outbox {
         self.settle(hub);
     }
 
-    /// Lets the log go where the client is caught up, and the memory where nothing is owed.
+    /// Lets the log go where the client is caught up, and the memory where nothing is queued.
     pub fn settle(&mut self, hub: &mut Hub) {
         let Some(backlog) = self.0.as_deref_mut() else {
             return;
@@ -234,7 +234,7 @@ impl Outbox {
         }
     }
 
-    /// Lets go all that is owed.
+    /// Lets go all that is queued.
     pub fn clear(&mut self, hub: &mut Hub) {
         if let Some(cursor) = self.0.take().and_then(|backlog| backlog.cursor) {
             cursor.release(hub);

@@ -1,4 +1,4 @@
-//! A connected peer: its stream, how far its connection has come, what it is owed, and when it is due.
+//! A connected peer: its stream, how far its connection has come, what is queued for it, and when it is due.
 
 pub mod peer;
 pub mod rate;
@@ -41,7 +41,7 @@ pub struct Client<S> {
 pub enum Phase {
     /// The peer is served.
     Open(Session),
-    /// The peer gets what it is still owed. Nothing is read; whenever it takes something, it gets more time.
+    /// The peer gets what is still queued for it. Nothing is read; whenever it takes something, it gets more time.
     Flushing {
         /// Why the connection ends.
         reason: CloseReason,
@@ -72,7 +72,7 @@ impl<S: Stream> Client<S> {
         self.input.fill(&mut self.stream, buffer)
     }
 
-    /// Ends our side of the stream, once all that was owed is written.
+    /// Ends our side of the stream, once all that was queued is written.
     pub fn begin_linger(&mut self, now: Tick) {
         if let Phase::Flushing { reason, .. } = self.phase {
             let due = now.after(CLOSE_WAIT);
@@ -140,12 +140,12 @@ impl<S> Client<S> {
         matches!(self.phase, Phase::Closed { .. })
     }
 
-    /// What the peer is owed.
+    /// What is queued for the peer.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// What the peer is owed, to be changed.
+    /// What is queued for the peer, to be changed.
     pub fn outbox_mut(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
@@ -184,7 +184,7 @@ impl<S> Client<S> {
             }
     }
 
-    /// Whether something is owed, or the stream is to be shut, and the socket may take it.
+    /// Whether something is queued, or the stream is to be shut, and the socket may take it.
     #[inline]
     pub fn wants_flush(&self) -> bool {
         if self.outbox.is_empty() {
@@ -194,7 +194,7 @@ impl<S> Client<S> {
         }
     }
 
-    /// Whether the peer takes what was owed and nothing more is to come, so that the socket may be closed
+    /// Whether the peer takes what was queued and nothing more is to come, so that the socket may be closed
     /// at once: the peer has ended its side, or the close handshake is complete and the socket is known to be
     /// empty (closing a socket with unread bytes resets the connection).
     pub fn is_over(&self) -> bool {
@@ -229,7 +229,7 @@ impl<S> Client<S> {
         }
     }
 
-    /// Nothing more is read; what is owed and the last bytes are given to the peer. Only a client that is still open begins to close.
+    /// Nothing more is read; what is queued and the last bytes are given to the peer. Only a client that is still open begins to close.
     pub fn begin_close(
         &mut self,
         reason: CloseReason,
@@ -240,7 +240,7 @@ impl<S> Client<S> {
         if self.is_open() {
             self.outbox.push_last(last_bytes);
             // A socket that takes nothing already does not get more time.
-            self.outbox.note_owed(now.after(timeouts.write_wait));
+            self.outbox.note_queued(now.after(timeouts.write_wait));
             self.phase = Phase::Flushing { reason };
         }
     }
@@ -282,7 +282,7 @@ impl<S> Client<S> {
         }
     }
 
-    /// Whether bytes that the peer has sent may not have been read, because it does not take what it is owed.
+    /// Whether bytes that the peer has sent may not have been read, because it does not take what is queued for it.
     pub fn is_unread_on_purpose(&self) -> bool {
         self.is_paused()
     }

@@ -7,7 +7,7 @@ use crate::time::{TICKS_PER_SECOND, Tick};
 /// What a tick adds is a whole number of such parts of a message.
 const UNITS_PER_MESSAGE: i64 = TICKS_PER_SECOND as i64;
 
-/// How long a client may stay above the rate before it has to leave.
+/// How long a client may stay above the rate before it is closed.
 pub const RATE_WARNING: Duration = Duration::from_secs(10);
 
 /// What one client has left to say: a token bucket that holds one second's worth of messages. What was
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn who_stays_within_the_rate_is_never_warned_however_low_it_is() {
+    fn a_client_within_the_rate_is_never_warned_however_low_it_is() {
         for (rate, gap) in [(1, 1_000), (3, 334), (7, 143), (9, 112), (50, 20), (99, 11)] {
             assert_eq!(first(rate, every(gap)), (None, None), "{rate} a second");
         }
     }
 
     #[test]
-    fn who_stays_above_the_rate_is_warned_and_has_to_leave_ten_seconds_later() {
+    fn a_client_above_the_rate_is_warned_and_closed_ten_seconds_later() {
         for (rate, gap) in [(3, 250), (9, 90), (50, 12), (100, 5)] {
             let (warned, exceeded) = first(rate, every(gap));
             let (warned, exceeded) = (warned.expect("warned"), exceeded.expect("exceeded"));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_allowed_and_who_slows_down_after_a_warning_may_stay() {
+    fn a_burst_is_allowed_and_a_client_that_slows_down_after_a_warning_stays() {
         let burst = (0..100).map(|_| 0);
         assert_eq!(first(100, burst), (None, None));
         // Twice the rate for three seconds, then a quarter of it for seven, again and again.

@@ -11,7 +11,7 @@ use crate::time::Tick;
 const PING: &[u8] = &[0x89, 0x00];
 
 impl<S: Stream> Client<S> {
-    /// Offers the room's newest batches, `news`, to a member: to the socket, or behind what is owed.
+    /// Offers the room's newest batches, `news`, to a member: to the socket, or behind what is queued.
     ///
     /// # Errors
     /// The client has to go: its queue is full and its socket takes nothing, or the queue is full twice over
@@ -46,13 +46,14 @@ impl<S: Stream> Client<S> {
             if written < len {
                 let cursor = Cursor::new(membership.room, number, written, log);
                 self.outbox.begin_behind(cursor);
-                self.outbox.note_owed(now.after(config.timeouts.write_wait));
+                self.outbox
+                    .note_queued(now.after(config.timeouts.write_wait));
             }
         }
         Ok(())
     }
 
-    /// Judges a member that is behind by its send queue. Its socket is offered what is owed before.
+    /// Judges a member that is behind by its send queue. Its socket is offered what is queued before.
     fn check_queue(
         &mut self,
         hub: &mut Hub,
@@ -82,7 +83,7 @@ impl<S: Stream> Client<S> {
         waiting.unwrap_or(0)
     }
 
-    /// Writes what is owed until the socket takes no more, or this client's turn is over. Tells whether the
+    /// Writes what is queued until the socket takes no more, or this client's turn is over. Tells whether the
     /// socket took something.
     ///
     /// # Errors
@@ -95,7 +96,7 @@ impl<S: Stream> Client<S> {
         timeouts: &Timeouts,
     ) -> Result<bool, CloseReason> {
         let was_paused = self.is_paused();
-        let was_owed = self.outbox.due() != Tick::NEVER;
+        let was_queued = self.outbox.due() != Tick::NEVER;
         let mut taken_len = 0;
         for _ in 0..WRITES_PER_TURN {
             if self.outbox.is_empty() || !self.is_writable {
@@ -111,17 +112,17 @@ impl<S: Stream> Client<S> {
             self.outbox.advance(written, hub);
         }
         if taken_len > 0 {
-            self.note_taken(taken_len, was_owed, now, timeouts);
+            self.note_taken(taken_len, was_queued, now, timeouts);
         }
-        self.outbox.note_owed(now.after(timeouts.write_wait));
+        self.outbox.note_queued(now.after(timeouts.write_wait));
         self.resume_input(was_paused, now, timeouts);
         Ok(taken_len > 0)
     }
 
-    /// The socket took some of what is owed: that is progress, and a sign of life.
-    fn note_taken(&mut self, len: usize, was_owed: bool, now: Tick, timeouts: &Timeouts) {
+    /// The socket took some of what is queued: that is progress, and a sign of life.
+    fn note_taken(&mut self, len: usize, was_queued: bool, now: Tick, timeouts: &Timeouts) {
         self.timers.note_written(len);
-        if was_owed {
+        if was_queued {
             self.timers.note_progress(now, timeouts);
         }
         self.outbox.renew_due(now.after(timeouts.write_wait));
@@ -142,7 +143,7 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Offers what is owed once more to a socket that took nothing for the write wait: the kernel announces
+    /// Offers what is queued once more to a socket that took nothing for the write wait: the kernel announces
     /// room only when there is much of it.
     ///
     /// # Errors
@@ -175,7 +176,7 @@ impl<S: Stream> Client<S> {
         let written = socket::write(&mut self.stream, PING, &mut self.is_writable)?;
         if written < PING.len() {
             self.outbox.push_control_rest(PING, written);
-            self.outbox.note_owed(now.after(timeouts.write_wait));
+            self.outbox.note_queued(now.after(timeouts.write_wait));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub const PRIVATE_LEN_MAX: usize = 64 * 1024;
 /// How many writes one client gets in a turn.
 pub const WRITES_PER_TURN: usize = 16;
 /// After so many offers of a batch to a member, nobody more is read from in a turn: about a fifth of a
-/// second, so that signals, deadlines and new connections are not kept waiting by whoever floods a full room.
+/// second, so that signals, deadlines and new connections are not kept waiting by clients that flood a full room.
 pub const OFFERS_PER_TURN: usize = 50_000;
 /// How many connections are accepted in a turn.
 pub const ACCEPTS_PER_TURN: usize = 256;

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::Config;
 
 const PREFIX: &str = "FANFARE_";
-/// Names that others set: Kubernetes for a service that is called fanfare, and whoever runs the tests.
+/// Names that others set: Kubernetes for a service that is called fanfare, and the project's own tests.
 const FOREIGN: [&str; 4] = ["PORT", "SERVICE_HOST", "SERVICE_PORT", "SEEDS"];
 const FOREIGN_PREFIXES: [&str; 3] = ["PORT_", "SERVICE_PORT_", "REQUIRE_"];
 

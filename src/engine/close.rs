@@ -1,6 +1,6 @@
 //! How clients go, and the last part of a turn.
 //!
-//! [`Engine::begin_close`] is the graceful way: the client gets what it is owed and its last bytes, and has a
+//! [`Engine::begin_close`] is the graceful way: the client gets what is queued for it and its last bytes, and has a
 //! while to close its side. [`Engine::disconnect`] marks it for [`Engine::reap`], which alone takes clients
 //! out of the slab.
 
@@ -16,7 +16,7 @@ use crate::session::Closing;
 use crate::ws::close::CloseCode;
 
 impl<S: Stream> Engine<S> {
-    /// Closes a connection of our own accord, after what is owed.
+    /// Closes a connection of our own accord, after what is queued.
     pub(super) fn close(&mut self, id: ClientId, code: CloseCode, reason: CloseReason) {
         if let Some(slot) = self.clients.get_mut(id)
             && let Some((session, _)) = slot.client.session()
@@ -36,7 +36,7 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// The client gets nothing that is published from now on. It is given what it is owed, and the last bytes.
+    /// The client gets nothing that is published from now on. It is given what is queued for it, and the last bytes.
     pub(super) fn begin_close(&mut self, id: ClientId, closing: Closing) {
         self.leave_room(id);
         let Some(slot) = self.clients.get_mut(id) else {
@@ -60,7 +60,7 @@ impl<S: Stream> Engine<S> {
         self.schedule(id);
     }
 
-    /// Closes a client's socket at the end of the turn. What it is owed is let go at once.
+    /// Closes a client's socket at the end of the turn. What is queued for it is let go at once.
     pub(super) fn disconnect(&mut self, id: ClientId, reason: CloseReason) {
         self.leave_room(id);
         let Some(slot) = self.clients.get_mut(id) else {

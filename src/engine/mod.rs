@@ -65,20 +65,20 @@ pub struct Engine<S> {
     now: Tick,
     /// The time of day, as answers carry it.
     date: Date,
-    /// The bytes owed to single clients, summed over all; what they share is in the hub's account.
+    /// The bytes queued for single clients, summed over all; what they share is in the hub's account.
     private_len: usize,
     /// The bytes that were read and are left to the next turn.
     deferred_len: usize,
     /// How many offers to members the messages read in this turn cause.
     offers: usize,
-    /// To-do lists: clients that may be readable, clients that may take what they are owed, clients
+    /// To-do lists: clients that may be readable, clients whose sockets may take what is queued, clients
     /// that are closed.
     readable: VecDeque<Readable>,
     writable: Vec<ClientId>,
     closed: Vec<ClientId>,
     /// Every socket is read into this one buffer; what is needed longer is copied.
     buffer: Vec<u8>,
-    /// What a laggard is owed is put together here for one write.
+    /// What is queued for a client that is behind is put together here for one write.
     gather: Vec<u8>,
     /// Connections may be waiting, which is not looked at before the listener's rest is over.
     is_acceptable: bool,
@@ -161,7 +161,7 @@ impl<S: Stream> Engine<S> {
         others.fold(self.deadlines.next(), Tick::min)
     }
 
-    /// Takes no more connections, and closes all clients with 1001, after what they are still owed. Those
+    /// Takes no more connections, and closes all clients with 1001, after what is still queued for them. Those
     /// that have not taken it after the drain time, which begins at `now`, are cut off. A second call cuts
     /// off at once.
     pub fn begin_shutdown(&mut self, now: Tick) {

@@ -205,11 +205,11 @@ impl<S: Stream> Engine<S> {
         let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
-        let is_owed_answers = match slot.client.session() {
+        let has_answers_to_take = match slot.client.session() {
             Some((session, outbox)) => session.is_http() && !outbox.is_empty(),
             None => false,
         };
-        if is_owed_answers {
+        if has_answers_to_take {
             // It may still read the answers to what it asked before.
             self.close(id, CloseCode::Normal, CloseReason::PeerGone);
         } else {

@@ -70,7 +70,7 @@ impl<S: Stream> Engine<S> {
         pinged
     }
 
-    /// Offers what is owed once more before a client is given up.
+    /// Offers what is queued once more before a client is given up.
     fn write_late(&mut self, id: ClientId) -> Result<(), CloseReason> {
         let Some(slot) = self.clients.get_mut(id) else {
             return Ok(());

@@ -62,20 +62,20 @@ impl<S: Stream> Engine<S> {
         offered
     }
 
-    /// Keeps what is queued for all clients together within its bound: those that are owed most are dropped.
-    /// Only after everybody was offered what they are owed: what is left then is what their sockets do not take.
+    /// Keeps what is queued for all clients together within its bound: those with the most queued are dropped.
+    /// Only after everybody was offered what is queued for them: what is left then is what their sockets do not take.
     fn shed(&mut self) {
         if self.queued_len() <= self.config.chat.max_queued {
             return;
         }
-        let mut owed: Vec<(usize, ClientId)> = self
+        let mut queued: Vec<(usize, ClientId)> = self
             .clients
             .iter()
-            .map(|(id, client)| (client.outbox().owed_len(&self.hub), id))
+            .map(|(id, client)| (client.outbox().queued_len(&self.hub), id))
             .filter(|(len, _)| *len > 0)
             .collect();
-        owed.sort_unstable_by_key(|(len, _)| Reverse(*len));
-        for (_, id) in owed {
+        queued.sort_unstable_by_key(|(len, _)| Reverse(*len));
+        for (_, id) in queued {
             if self.queued_len() <= self.config.chat.max_queued {
                 return;
             }
@@ -83,7 +83,7 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Gives every listed client what it is owed and can take.
+    /// Writes to every listed client what is queued for it and its socket takes.
     pub(super) fn write_all(&mut self) {
         let listed = self.writable.len();
         for next in 0..listed {

@@ -80,7 +80,7 @@ impl Cursor {
     }
 
     /// How many bytes are left to be written, give or take the headers.
-    pub fn owed_len(&self, log: &Log) -> usize {
+    pub fn queued_len(&self, log: &Log) -> usize {
         let text_before = |number| {
             log.batch(number)
                 .map_or(0, super::batch::Batch::text_before)

@@ -68,7 +68,7 @@ impl Server {
         self.listeners.local_addrs()
     }
 
-    /// Serves until a signal ends it and everybody has been seen off.
+    /// Serves until a signal ends it and all connections are closed.
     ///
     /// # Errors
     /// Polling failed.

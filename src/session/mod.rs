@@ -48,7 +48,7 @@ pub enum Endpoint {
 pub struct Closing {
     /// Why.
     pub reason: CloseReason,
-    /// The last bytes for the peer, after all else that it is owed: an answer, a close frame, nothing.
+    /// The last bytes for the peer, after all else that is queued for it: an answer, a close frame, nothing.
     pub last_bytes: Vec<u8>,
     /// What the log is to say of it.
     pub note: Option<String>,

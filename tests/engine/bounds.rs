@@ -192,7 +192,7 @@ fn chatter(world: &mut World, peer: &Peer, gap: Duration, time: Duration) -> Opt
 }
 
 #[test]
-fn who_says_twice_what_the_rate_allows_is_warned_once_and_closed_with_1008_ten_seconds_later() {
+fn a_client_at_twice_the_rate_is_warned_once_and_closed_with_1008_ten_seconds_later() {
     let mut world = World::with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     let closed = chatter(&mut world, &peer, SECOND / 20, 12 * SECOND).unwrap();
@@ -207,7 +207,7 @@ fn who_says_twice_what_the_rate_allows_is_warned_once_and_closed_with_1008_ten_s
 }
 
 #[test]
-fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
+fn a_client_within_the_rate_is_neither_warned_nor_closed() {
     let mut world = World::with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     assert_eq!(chatter(&mut world, &peer, SECOND / 9, 30 * SECOND), None);
@@ -216,7 +216,7 @@ fn who_stays_within_the_rate_is_neither_warned_nor_closed() {
 }
 
 #[test]
-fn who_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
+fn a_client_that_pauses_for_a_moment_between_floods_is_closed_all_the_same() {
     let mut world = World::with(|config| config.chat.message_rate = 10);
     let peer = world.join();
     let is_closed = (0..5).any(|_| {

@@ -241,7 +241,7 @@ fn nobody_is_dropped_for_what_its_socket_was_not_offered_yet() {
 }
 
 #[test]
-fn who_fills_a_batch_is_heard_on_in_the_next_turn_and_others_beside_it() {
+fn a_client_that_fills_a_batch_is_read_on_in_the_next_turn_and_others_beside_it() {
     let mut world = World::with(|config| config.chat.send_queue = 10);
     let [flooder, other] = [world.join(), world.join()];
     let said: Vec<String> = (0..35).map(|number| number.to_string()).collect();

@@ -551,7 +551,10 @@ fn a_port_that_somebody_has_in_one_family_only_is_in_use() {
     let mut command = fanfare();
     command.args(["--addr", &format!(":{port}")]);
     let line = assert_fails(command, 1);
-    assert!(line.contains("stop whoever uses the port"), "{line}");
+    assert!(
+        line.contains("stop the program that uses the port"),
+        "{line}"
+    );
 }
 
 #[test]

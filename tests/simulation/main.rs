@@ -35,7 +35,7 @@ use simulation::Simulation;
 const SEEDS: Range<u64> = 0..2_000;
 
 #[test]
-fn whatever_peers_sockets_and_time_do_everybody_hears_the_same_and_nothing_is_left_behind() {
+fn whatever_peers_sockets_and_time_do_all_members_receive_the_same_and_nothing_is_left_behind() {
     let seeds = std::env::var("FANFARE_SEEDS").map_or(SEEDS, |text| {
         parse(&text).expect("FANFARE_SEEDS is a seed or a range of seeds, as in 0..2000")
     });
