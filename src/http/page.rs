@@ -75,24 +75,27 @@ impl Asset {
     }
 
     /// The head of the answer to `request`, and the body that follows it, if one does.
+    ///
+    /// There are no dates of modification, so that conditions about them are ignored (RFC 9110 §13.1.3).
     pub fn answer(
         &self,
         request: &Request<'_>,
         is_kept: bool,
         date: &Date,
     ) -> (Vec<u8>, Option<&'static [u8]>) {
-        let is_current = self.is_current(request);
-        let status = if is_current {
-            Status::NotModified
-        } else {
-            Status::Ok
-        };
+        let status = self.status(request);
         let mut response = Response::new(status, date)
             .keep_alive(is_kept)
             .header("ETag", &self.etag)
             .header("Cache-Control", "no-cache");
-        if is_current {
-            return (response.finish(), None);
+        let is_head = request.method == "HEAD";
+        match status {
+            Status::NotModified => return (response.finish(), None),
+            Status::PreconditionFailed => {
+                let line = "this is not the version asked for";
+                return (response.finish_with_line(line, is_head), None);
+            }
+            _ => {}
         }
         response = response
             .header("Content-Type", self.content_type)
@@ -100,18 +103,87 @@ impl Asset {
             .header("X-Content-Type-Options", "nosniff")
             .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
             .header("Referrer-Policy", "no-referrer");
-        let body = (request.method != "HEAD").then_some(self.body);
-        (response.finish(), body)
+        (response.finish(), (!is_head).then_some(self.body))
     }
 
-    /// Whether the peer has the file already: its entity tag is among those named, of which either may be weak
-    /// (RFC 9110 §13.1.2). Tags are compared with regard to case.
-    fn is_current(&self, request: &Request<'_>) -> bool {
-        let named = request.values("if-none-match");
-        let mut tags = named.flat_map(|value| value.split(|&byte| byte == b','));
-        tags.any(|tag| {
-            let tag = tag.trim_ascii();
-            tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == self.etag.as_bytes()
-        })
+    /// Evaluates the conditions, in the order of RFC 9110 §13.2.2.
+    fn status(&self, request: &Request<'_>) -> Status {
+        let mut wanted = request.values("if-match").peekable();
+        // The comparison is strong here and weak below (RFC 9110 §13.1.1, §13.1.2).
+        if wanted.peek().is_some() && !wanted.any(|tags| names_tag(tags, &self.etag, false)) {
+            return Status::PreconditionFailed;
+        }
+        let mut held = request.values("if-none-match");
+        match held.any(|tags| names_tag(tags, &self.etag, true)) {
+            true => Status::NotModified,
+            false => Status::Ok,
+        }
+    }
+}
+
+/// Whether a list of entity tags (RFC 9110 §8.8.3) holds `etag`, or is `*`. A tag is a text in quotes, in which
+/// a comma may stand; behind what is none, the list is not read on.
+fn names_tag(tags: &[u8], etag: &str, takes_weak: bool) -> bool {
+    let mut rest = tags.trim_ascii();
+    if rest == b"*" {
+        return true;
+    }
+    loop {
+        while let Some((b',' | b' ' | b'\t', behind)) = rest.split_first() {
+            rest = behind;
+        }
+        let (is_weak, quoted) = match rest.strip_prefix(b"W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        let Some(opaque) = quoted.strip_prefix(b"\"") else {
+            return false;
+        };
+        let Some(len) = memchr::memchr(b'"', opaque) else {
+            return false;
+        };
+        let (tag, behind) = quoted.split_at(len + 2);
+        if tag == etag.as_bytes() && (takes_weak || !is_weak) {
+            return true;
+        }
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_byte_by_byte_whole_and_weakly_where_that_is_enough() {
+        for tags in [
+            "\"Ab\"",
+            "*",
+            " * ",
+            "\"x\", \"Ab\"",
+            "\"x,\",\"Ab\" ,",
+            ", ,\"Ab\"",
+            "W/\"Ab\", \"Ab\"",
+        ] {
+            assert!(names_tag(tags.as_bytes(), "\"Ab\"", false), "{tags}");
+            assert!(names_tag(tags.as_bytes(), "\"Ab\"", true), "{tags}");
+        }
+        let weak = b"\"x\", W/\"Ab\"";
+        assert!(names_tag(weak, "\"Ab\"", true));
+        assert!(!names_tag(weak, "\"Ab\"", false));
+        for tags in [
+            "",
+            "Ab",
+            "\"ab\"",
+            "w/\"Ab\"",
+            "\"Ab",
+            "\"Abc\"",
+            "\"\"",
+            "\"x, \"Ab\"",
+            "*, \"x\"",
+            ",",
+        ] {
+            assert!(!names_tag(tags.as_bytes(), "\"Ab\"", true), "{tags}");
+        }
     }
 }

@@ -292,6 +292,48 @@ const RULES: &[(&str, &str, u16, Then)] = &[
         Kept,
     ),
     (
+        "13.1.1: If-Match names another version",
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\n\r\n",
+        412,
+        Kept,
+    ),
+    (
+        "13.1.1: If-Match names any version",
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-Match: *\r\n\r\n",
+        200,
+        Kept,
+    ),
+    (
+        "13.1.3: If-Modified-Since, where there is no date of modification",
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
+        200,
+        Kept,
+    ),
+    (
+        "13.1.4: If-Unmodified-Since, where there is no date of modification",
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
+        200,
+        Kept,
+    ),
+    (
+        "13.2.1: conditions on what is not there are ignored",
+        "GET /no HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\n\r\n",
+        404,
+        Kept,
+    ),
+    (
+        "13.2.2: If-Match comes before If-None-Match",
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\nIf-Match: \"x\"\r\n\r\n",
+        412,
+        Kept,
+    ),
+    (
+        "14.2: a range may be ignored",
+        "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n",
+        200,
+        Kept,
+    ),
+    (
         "15.5.5: no such resource",
         "GET /no HTTP/1.1\r\nHost: a\r\n\r\n",
         404,
@@ -392,11 +434,34 @@ fn entity_tags_are_compared_weakly_and_with_regard_to_case() {
     assert_eq!(get(&tag).status, 304);
     assert_eq!(get(&format!("W/{tag}")).status, 304);
     assert_eq!(get(&format!("\"x\", {tag} ,W/\"y\"")).status, 304);
+    assert_eq!(get(&format!("\"a,b\", {tag}")).status, 304);
+    assert_eq!(get(&format!("\"x\"\r\nIf-None-Match: {tag}")).status, 304);
+    assert_eq!(get(&format!("\"x, {tag}\"")).status, 200);
+    assert_eq!(get("\"x\", *").status, 200);
     assert_eq!(get(&tag.to_ascii_lowercase()).status, 200);
     assert_eq!(get(&format!("w/{tag}")).status, 200);
     let unchanged = get(&tag);
     assert_eq!(unchanged.field("etag"), Some(&tag[..]));
     assert_eq!(unchanged.field("cache-control"), Some("no-cache"));
+}
+
+/// RFC 9110 §13.1.1: the comparison is strong where it is asked whether this is the version.
+#[test]
+fn the_version_that_is_asked_for_is_served_and_a_weak_tag_names_none() {
+    let server = Server::start(&[]);
+    let mut peer = server.connect();
+    peer.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let tag = peer.response().field("etag").expect("a tag").to_owned();
+    for (tags, status) in [
+        (tag.clone(), 200),
+        (format!("\"x\", {tag}"), 200),
+        (format!("W/{tag}"), 412),
+    ] {
+        peer.send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nIf-Match: {tags}\r\n\r\n"
+        ));
+        assert_eq!(peer.response().status, status, "{tags}");
+    }
 }
 
 /// A page is told what it has to know.
