@@ -247,13 +247,15 @@ impl Peer {
         lines
     }
 
-    /// Reads a close frame with this code and no reason we know of, then the end of the stream.
-    pub(crate) fn expect_close(&mut self, code: u16) {
+    /// Reads a close frame with this code, then the end of the stream; the reason in words beside the code.
+    pub(crate) fn expect_close(&mut self, code: u16) -> String {
         let frame = self.frame();
         assert_eq!(frame.first, wire::CLOSE, "{frame:?}");
-        let sent = frame.payload.first_chunk().copied().map(u16::from_be_bytes);
-        assert_eq!(sent, Some(code), "{frame:?}");
+        let (sent, words) = frame.payload.split_first_chunk().expect("a code");
+        assert_eq!(u16::from_be_bytes(*sent), code, "{frame:?}");
+        let words = String::from_utf8(words.to_vec()).expect("a reason is UTF-8");
         self.expect_end();
+        words
     }
 
     /// Reads the end of the stream: nothing before it, and no reset, neither then nor while the

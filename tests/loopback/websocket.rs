@@ -518,8 +518,54 @@ fn every_close_code_that_may_travel_comes_back() {
     let registered = (1000..=1003).chain(1007..=1014);
     for code in registered.chain([3000, 3999, 4000, 4999]) {
         let mut peer = server.join();
-        peer.send(close(code, b""));
-        peer.expect_close(code);
+        peer.send(close(code, b"words of the peer"));
+        assert_eq!(peer.expect_close(code), "", "the answer has no words");
+    }
+}
+
+#[test]
+fn a_close_of_the_server_has_its_reason_in_words() {
+    let server = Server::start(&[]);
+    for (bytes, code, words) in [
+        (frame(0x40, b""), 1002, "a reserved bit is set"),
+        (frame(0x83, b""), 1002, "the opcode is reserved"),
+        (vec![TEXT, 0], 1002, "the frame is not masked"),
+        (
+            header_16(TEXT, 125),
+            1002,
+            "the length is not in its shortest form",
+        ),
+        (header_64(TEXT, 1 << 63), 1002, "the length exceeds 63 bits"),
+        (frame(0x09, b""), 1002, "the control frame is fragmented"),
+        (
+            header_16(PING, 126),
+            1002,
+            "the control frame exceeds 125 bytes",
+        ),
+        (frame(END, b""), 1002, "the continuation continues nothing"),
+        (
+            [frame(BEGIN_TEXT, b""), text("")].concat(),
+            1002,
+            "a message began inside another",
+        ),
+        (frame(CLOSE, b"\x03"), 1002, "the close code is one byte"),
+        (close(1005, b""), 1002, "the close code must not be sent"),
+        (close(1000, b"\xff"), 1007, "the close reason is not UTF-8"),
+        (frame(TEXT, b"\xff"), 1007, "the text is not UTF-8"),
+        (
+            frame(BINARY, b"\xff"),
+            1003,
+            "the binary message is not text",
+        ),
+        (
+            header_16(TEXT, 513),
+            1009,
+            "the message is larger than --max-message",
+        ),
+    ] {
+        let mut peer = server.join();
+        peer.send(bytes);
+        assert_eq!(peer.expect_close(code), words);
     }
 }
 
