@@ -74,7 +74,7 @@ impl<S: Stream> Client<S> {
 
     /// Ends our side of the stream, once all that was queued is written.
     pub fn begin_linger(&mut self, now: Tick) {
-        if let Phase::Flushing { reason, .. } = self.phase {
+        if let Phase::Flushing { reason } = self.phase {
             let due = now.after(CLOSE_WAIT);
             self.phase = Phase::Lingering { reason, due };
             // If the socket has failed already, reading it will tell.
@@ -164,7 +164,7 @@ impl<S> Client<S> {
 
     /// Whether nothing is read from the peer because it does not take its own answers or echoes.
     #[inline]
-    fn is_paused(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
         match &self.phase {
             Phase::Open(session) => {
                 !session.is_chat() && self.outbox.private_len() > PRIVATE_LEN_MAX
@@ -199,7 +199,7 @@ impl<S> Client<S> {
     /// empty (closing a socket with unread bytes resets the connection).
     pub fn is_over(&self) -> bool {
         match self.phase {
-            Phase::Flushing { reason, .. } => {
+            Phase::Flushing { reason } => {
                 self.input == Input::Ended
                     || (reason == CloseReason::PeerClosed && self.input == Input::Drained)
             }
@@ -229,7 +229,8 @@ impl<S> Client<S> {
         }
     }
 
-    /// Nothing more is read; what is queued and the last bytes are given to the peer. Only a client that is still open begins to close.
+    /// Nothing more is read; what is queued and the last bytes are given to the peer. Only a client that is still
+    /// open begins to close.
     pub fn begin_close(
         &mut self,
         reason: CloseReason,
@@ -255,7 +256,7 @@ impl<S> Client<S> {
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self.phase {
             Phase::Open(_) => None,
-            Phase::Flushing { reason, .. }
+            Phase::Flushing { reason }
             | Phase::Lingering { reason, .. }
             | Phase::Closed { reason } => Some(reason),
         }
@@ -282,19 +283,9 @@ impl<S> Client<S> {
         }
     }
 
-    /// Whether bytes that the peer has sent may not have been read, because it does not take what is queued for it.
-    pub fn is_unread_on_purpose(&self) -> bool {
-        self.is_paused()
-    }
-
     /// Whether what is due is late for so long that it does not matter what lies unread.
     pub fn is_long_due(&self, due: Due, now: Tick, timeouts: &Timeouts) -> bool {
         self.timers.is_long_due(due, now, timeouts)
-    }
-
-    /// Whether nothing is left unread, as far as the kernel has told.
-    pub fn is_drained(&self) -> bool {
-        !self.input.may_bring_something()
     }
 
     /// Has the socket read once more, whatever was announced.

@@ -123,8 +123,8 @@ impl<S: Stream> Engine<S> {
         } = self;
         let client = &mut clients.get_mut(id)?.client;
         let mut received = Received::default();
-        // A client that is being closed is read only to be discarded.
         let private_len = client.outbox().private_len();
+        // A client that is being closed has no session: its bytes are discarded.
         while let Some((session, outbox)) = client.session() {
             match session.receive(&mut input, outbox, config, date) {
                 Some(Event::Message(text)) => {

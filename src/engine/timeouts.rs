@@ -93,7 +93,7 @@ impl<S: Stream> Engine<S> {
             return;
         };
         // What came after the last poll was not announced yet.
-        if !slot.is_listed_readable && !slot.client.is_unread_on_purpose() {
+        if !slot.is_listed_readable && !slot.client.is_paused() {
             slot.client.expect_input();
             slot.is_listed_readable = true;
             self.read(Readable::new(id));
@@ -104,7 +104,7 @@ impl<S: Stream> Engine<S> {
         let client = &mut slot.client;
         let due = client.due(self.now);
         // However long it is not read: what it takes of its answers decides whether it stays.
-        if client.is_unread_on_purpose() {
+        if client.is_paused() {
             return;
         }
         if due == Due::Nothing {

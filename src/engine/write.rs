@@ -8,6 +8,7 @@ use crate::client::Stream;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::room::RoomId;
+use crate::room::batch::Batch;
 
 impl<S: Stream> Engine<S> {
     /// Offers what is new in a room to every member: one frame, encoded once.
@@ -21,8 +22,7 @@ impl<S: Stream> Engine<S> {
     fn broadcast_room(&mut self, room: RoomId) {
         let messages: usize = self.hub.log(room).map_or(0, |log| {
             let news = log.news().filter_map(|number| log.batch(number));
-            news.map(super::super::room::batch::Batch::message_count)
-                .sum()
+            news.map(Batch::message_count).sum()
         });
         self.metrics.deliveries += (messages * self.hub.members(room).len()) as u64;
         let mut seat = 0;

@@ -201,7 +201,7 @@ fn a_joiner_that_is_dropped_for_what_it_is_owed_leaves_no_seat_behind() {
     other.send(GET);
     world.settle();
 
-    // In one turn: the room has news, too much waits in all, and who is owed most of it joins.
+    // In one turn: the room has something new, too much is queued in all, and the client with the most queued joins.
     speaker.say("news");
     other.send(GET);
     joiner.send(UPGRADE);

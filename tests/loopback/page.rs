@@ -275,7 +275,7 @@ fn what_the_reader_looks_at_stays_put_while_old_lines_are_trimmed() {
     let server = Server::start(&["--send-queue", "10000"]);
     let page = open_full(&mut browser, &server, LINES_MAX);
 
-    // Whoever reads the oldest lines keeps them for a while.
+    // A reader of the oldest lines keeps them for a while.
     browser.evaluate(&page, "log.scrollTop = 0");
     fill(&server, LINES_MAX);
     browser.wait_for(&page, &line_count_is(2 * LINES_MAX));

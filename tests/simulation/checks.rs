@@ -9,7 +9,7 @@ use crate::player::Stage;
 use crate::simulation::{SLACK, Simulation};
 
 impl Simulation {
-    /// Whoever is owed something may be dropped when all together are owed too much; nobody else may.
+    /// A client for which something is queued may be dropped when too much is queued in all; no other may.
     pub(crate) fn excuse_overloads(&mut self, before: u64) {
         let dropped = self.world.engine.metrics().closed(CloseReason::Overload) - before;
         let excused = self
