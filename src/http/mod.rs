@@ -13,4 +13,4 @@ mod target;
 pub use date::Date;
 pub use head::{HEAD_MAX, HeadReader};
 pub use request::{HEADERS_MAX, HeaderStorage, Request, header_storage};
-pub use response::{Response, refuse};
+pub use response::{ROOM_METHODS, Response, preflight, refuse};

@@ -5,6 +5,15 @@ use std::fmt;
 use super::Date;
 use super::status::{Refusal, Status};
 
+/// The methods of a room.
+pub const ROOM_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// The methods that pages of listed origins may use in a room.
+const PREFLIGHT_METHODS: &str = "GET, HEAD, POST";
+/// The fields that such pages may set.
+const PREFLIGHT_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID";
+/// How long a browser may keep the answer to a preflight: two hours, the longest that Chromium keeps one.
+const PREFLIGHT_SECONDS: u32 = 7200;
+
 /// A response under construction: the head, and a body of one line where there is one.
 #[derive(Debug)]
 pub struct Response {
@@ -24,6 +33,21 @@ impl Response {
         self.bytes
             .extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         self
+    }
+
+    /// Lets pages of a listed origin read the response (Fetch standard, §3.2). The origin is the request's own word,
+    /// so that what is not plain visible ASCII is left out rather than sent.
+    pub fn allow_origin(mut self, listed_origin: Option<&[u8]>) -> Self {
+        let is_plain = |origin: &&[u8]| origin.iter().all(u8::is_ascii_graphic);
+        let Some(origin) = listed_origin.filter(is_plain).filter(|o| !o.is_empty()) else {
+            return self;
+        };
+        self.bytes
+            .extend_from_slice(b"Access-Control-Allow-Origin: ");
+        self.bytes.extend_from_slice(origin);
+        self.bytes.extend_from_slice(b"\r\n");
+        // The same request of another origin is answered without it.
+        self.header("Vary", "Origin")
     }
 
     /// Says that the connection ends with this response, unless it is kept.
@@ -56,19 +80,46 @@ impl Response {
     }
 }
 
-/// The whole answer to a request that was refused. The connection ends with it.
-pub fn refuse(refusal: Refusal, is_head: bool, date: &Date) -> Vec<u8> {
-    let response = Response::new(refusal.status(), date);
+/// The whole answer to a request that was refused. The connection ends with it. Pages of `listed_origin` may
+/// read it.
+pub fn refuse(
+    refusal: Refusal,
+    is_head: bool,
+    listed_origin: Option<&[u8]>,
+    date: &Date,
+) -> Vec<u8> {
+    let response = Response::new(refusal.status(), date).allow_origin(listed_origin);
     let response = match refusal.status() {
         // RFC 6455 §4.4, RFC 9110 §7.8 and §15.5.22.
         Status::UpgradeRequired => response
             .header("Connection", "upgrade, close")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13"),
+        // The allowance is one of messages per second.
+        Status::TooManyRequests => response.keep_alive(false).header("Retry-After", "1"),
         Status::ServiceUnavailable => response.keep_alive(false).header("Retry-After", "5"),
         _ => response.keep_alive(false),
     };
     response.finish_with_line(refusal.why(), is_head)
+}
+
+/// The whole answer to `OPTIONS` for what is read and published under one path: what a browser asks before a page of
+/// another origin may send its request (Fetch standard, §4.8), or anybody asks for the methods.
+///
+/// Without a listed origin it names the methods alone: the browser then tells the page that it may not, which says
+/// more to its author than a refusal that the browser hides.
+pub fn preflight(listed_origin: Option<&[u8]>, is_kept: bool, date: &Date) -> Vec<u8> {
+    let mut response = Response::new(Status::NoContent, date)
+        .keep_alive(is_kept)
+        .header("Allow", ROOM_METHODS);
+    if listed_origin.is_some() {
+        response = response
+            .allow_origin(listed_origin)
+            .header("Access-Control-Allow-Methods", PREFLIGHT_METHODS)
+            .header("Access-Control-Allow-Headers", PREFLIGHT_HEADERS)
+            .header("Access-Control-Max-Age", PREFLIGHT_SECONDS);
+    }
+    response.finish()
 }
 
 #[cfg(test)]
@@ -88,5 +139,103 @@ mod tests {
         assert!(get.starts_with(start));
         assert!(get.ends_with(b"\r\nContent-Length: 8\r\n\r\nnothing\n"));
         assert_eq!(get.strip_suffix(b"nothing\n"), Some(&head[..]));
+    }
+
+    const ORIGIN: &[u8] = b"https://a.example";
+
+    fn text(answer: Vec<u8>) -> String {
+        String::from_utf8(answer).expect("an answer is ASCII")
+    }
+
+    #[test]
+    fn a_listed_origin_is_named_and_told_to_caches() {
+        let date = Date::at(784_111_777);
+        let with = |origin| {
+            let response = Response::new(Status::Ok, &date).allow_origin(origin);
+            text(response.finish())
+        };
+        let without = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        for origin in ["https://a.example", "null", "file://"] {
+            let cors = format!("Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n");
+            let expected = format!("{without}{cors}\r\n");
+            assert_eq!(with(Some(origin.as_bytes())), expected);
+        }
+        assert_eq!(with(None), format!("{without}\r\n"));
+        for origin in [
+            &b""[..],
+            b"a\r\nX: y",
+            b"a b",
+            b"a\tb",
+            b"\0",
+            b"\x7f",
+            b"\xc3\xa4",
+        ] {
+            assert_eq!(with(Some(origin)), format!("{without}\r\n"), "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_why_and_when_to_come_back() {
+        let date = Date::at(784_111_777);
+        for (refusal, status, retry) in [
+            (Refusal::TooManyMessages, "429 Too Many Requests", Some("1")),
+            (Refusal::TooManyRooms, "503 Service Unavailable", Some("5")),
+            (Refusal::ShuttingDown, "503 Service Unavailable", Some("5")),
+            (
+                Refusal::TooManyClients,
+                "503 Service Unavailable",
+                Some("5"),
+            ),
+            (Refusal::BodyTooLarge, "413 Content Too Large", None),
+            (Refusal::MalformedQuery, "400 Bad Request", None),
+            (Refusal::UnknownExpectation, "417 Expectation Failed", None),
+            (Refusal::UnknownCoding, "501 Not Implemented", None),
+        ] {
+            let answer = text(refuse(refusal, false, None, &date));
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+                "{answer}"
+            );
+            assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+            assert!(answer.ends_with(&format!("\r\n\r\n{}\n", refusal.why())));
+            let field = retry.map(|seconds| format!("\r\nRetry-After: {seconds}\r\n"));
+            match field {
+                Some(field) => assert!(answer.contains(&field), "{answer}"),
+                None => assert!(!answer.contains("Retry-After"), "{answer}"),
+            }
+            assert!(!answer.contains("Access-Control"), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_listed_origin_may_read_why_it_was_refused() {
+        let date = Date::at(784_111_777);
+        let answer = text(refuse(Refusal::EmptyMessage, false, Some(ORIGIN), &date));
+        let field = "\r\nAccess-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n";
+        assert!(answer.contains(field), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nthe message is nothing but white space\n"));
+    }
+
+    #[test]
+    fn a_preflight_names_methods_and_headers_to_listed_origins_alone() {
+        let date = Date::at(784_111_777);
+        let begin = "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        let allow = "Allow: GET, HEAD, POST, OPTIONS\r\n";
+        let listed = "Access-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n\
+             Access-Control-Allow-Methods: GET, HEAD, POST\r\n\
+             Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, Last-Event-ID\r\n\
+             Access-Control-Max-Age: 7200\r\n";
+        assert_eq!(
+            text(preflight(Some(ORIGIN), true, &date)),
+            format!("{begin}{allow}{listed}\r\n")
+        );
+        assert_eq!(
+            text(preflight(None, true, &date)),
+            format!("{begin}{allow}\r\n")
+        );
+        assert_eq!(
+            text(preflight(None, false, &date)),
+            format!("{begin}Connection: close\r\n{allow}\r\n")
+        );
     }
 }

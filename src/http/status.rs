@@ -17,13 +17,16 @@ pub enum Status {
     RequestTimeout = 408,
     PreconditionFailed = 412,
     ContentTooLarge = 413,
+    ExpectationFailed = 417,
     UpgradeRequired = 426,
+    TooManyRequests = 429,
     RequestHeaderFieldsTooLarge = 431,
+    NotImplemented = 501,
     ServiceUnavailable = 503,
 }
 
 impl Status {
-    /// The reason phrase (RFC 9110 §15, RFC 6585 §5).
+    /// The reason phrase (RFC 9110 §15, RFC 6585 §4 and §5).
     pub fn reason(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -36,8 +39,11 @@ impl Status {
             Self::RequestTimeout => "Request Timeout",
             Self::PreconditionFailed => "Precondition Failed",
             Self::ContentTooLarge => "Content Too Large",
+            Self::ExpectationFailed => "Expectation Failed",
             Self::UpgradeRequired => "Upgrade Required",
+            Self::TooManyRequests => "Too Many Requests",
             Self::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
+            Self::NotImplemented => "Not Implemented",
             Self::ServiceUnavailable => "Service Unavailable",
         }
     }
@@ -84,8 +90,20 @@ pub enum Refusal {
     EndlessCoding,
     /// The length is no number (RFC 9112 §6.3).
     MalformedLength,
-    /// A body is announced.
+    /// There are transfer codings besides `chunked` (RFC 9112 §6.1).
+    UnknownCoding,
+    /// A body is announced to a resource that takes none.
     Body,
+    /// The body exceeds what the resource takes.
+    BodyTooLarge,
+    /// The chunks of the body are not what RFC 9112 §7.1 describes.
+    MalformedChunk,
+    /// What surrounds the chunks of the body, and follows them, exceeds its bound.
+    ChunkOverhead,
+    /// Something other than `100-continue` is expected (RFC 9110 §10.1.1).
+    UnknownExpectation,
+    /// A parameter of the query has a value that it cannot have.
+    MalformedQuery,
     /// No whole request came in time.
     Late,
     /// An upgrade is asked for in HTTP/1.0 (RFC 6455 §4.2.1).
@@ -102,12 +120,32 @@ pub enum Refusal {
     BadKey,
     /// `Sec-WebSocket-Extensions` is malformed (RFC 6455 §9.1).
     BadExtensions,
+    /// `Sec-WebSocket-Protocol` is no list of tokens (RFC 6455 §4.1).
+    BadSubprotocols,
+    /// A message to go on after is named in a WebSocket that cannot be told what it missed.
+    SinceOnPlain,
+    /// The name of a message is not of the form that names have.
+    BadId,
+    /// `Idempotency-Key` is not 1 to 64 visible characters, once.
+    BadIdempotencyKey,
+    /// A message is nothing but white space.
+    EmptyMessage,
+    /// A message is not UTF-8.
+    NotUtf8,
+    /// A message is longer than it may be.
+    MessageTooLarge,
+    /// More messages came from this client than may.
+    TooManyMessages,
     /// The page's origin is not allowed (RFC 6455 §10.2).
     ForeignOrigin,
     /// As many clients are connected as may be.
     TooManyClients,
     /// As many clients are connected from this address as may be.
     TooManyFromAddress,
+    /// As many rooms exist as may.
+    TooManyRooms,
+    /// The server is shutting down.
+    ShuttingDown,
 }
 
 impl Refusal {
@@ -127,17 +165,32 @@ impl Refusal {
             | Self::OldCoding
             | Self::EndlessCoding
             | Self::MalformedLength
+            | Self::MalformedChunk
+            | Self::ChunkOverhead
+            | Self::MalformedQuery
             | Self::OldUpgrade
             | Self::NoUpgrade
             | Self::NoConnectionUpgrade
             | Self::BadKey
-            | Self::BadExtensions => Status::BadRequest,
+            | Self::BadExtensions
+            | Self::BadSubprotocols
+            | Self::SinceOnPlain
+            | Self::BadId
+            | Self::BadIdempotencyKey
+            | Self::EmptyMessage
+            | Self::NotUtf8 => Status::BadRequest,
             Self::HeadTooLarge | Self::TooManyHeaders => Status::RequestHeaderFieldsTooLarge,
-            Self::Body => Status::ContentTooLarge,
+            Self::Body | Self::BodyTooLarge | Self::MessageTooLarge => Status::ContentTooLarge,
+            Self::UnknownExpectation => Status::ExpectationFailed,
+            Self::UnknownCoding => Status::NotImplemented,
+            Self::TooManyMessages => Status::TooManyRequests,
             Self::Late => Status::RequestTimeout,
             Self::NoVersion | Self::OtherWebSocketVersion => Status::UpgradeRequired,
             Self::ForeignOrigin => Status::Forbidden,
-            Self::TooManyClients | Self::TooManyFromAddress => Status::ServiceUnavailable,
+            Self::TooManyClients
+            | Self::TooManyFromAddress
+            | Self::TooManyRooms
+            | Self::ShuttingDown => Status::ServiceUnavailable,
         }
     }
 
@@ -160,7 +213,13 @@ impl Refusal {
             Self::OldCoding => "HTTP/1.0 has no Transfer-Encoding",
             Self::EndlessCoding => "the Transfer-Encoding must end with chunked, named once",
             Self::MalformedLength => "the Content-Length is not a number",
-            Self::Body => "no request here takes a body",
+            Self::UnknownCoding => "the only Transfer-Encoding known here is chunked",
+            Self::Body => "this resource takes no body",
+            Self::BodyTooLarge => "the body is too large",
+            Self::MalformedChunk => "the chunks of the body are malformed",
+            Self::ChunkOverhead => "the chunks of the body carry too much besides the body",
+            Self::UnknownExpectation => "the only expectation known here is 100-continue",
+            Self::MalformedQuery => "a parameter of the query has a malformed value",
             Self::Late => "no whole request came in time (--request-timeout)",
             Self::OldUpgrade => "a WebSocket needs HTTP/1.1",
             Self::NoUpgrade => "this is a WebSocket: the Upgrade header must say websocket",
@@ -171,11 +230,21 @@ impl Refusal {
             }
             Self::BadKey => "the Sec-WebSocket-Key must be 16 bytes in base64, once",
             Self::BadExtensions => "the Sec-WebSocket-Extensions header is malformed",
+            Self::BadSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
+            Self::SinceOnPlain => "since needs the WebSocket subprotocol fanfare.v1",
+            Self::BadId => "this is not a message id",
+            Self::BadIdempotencyKey => "the Idempotency-Key must be 1 to 64 visible characters",
+            Self::EmptyMessage => "the message is nothing but white space",
+            Self::NotUtf8 => "the message is not UTF-8",
+            Self::MessageTooLarge => "the message is too large (--max-message)",
+            Self::TooManyMessages => "too many messages per second (--message-rate)",
             Self::ForeignOrigin => "this origin is not allowed (--allow-origin)",
             Self::TooManyClients => "too many clients are connected (--max-clients)",
             Self::TooManyFromAddress => {
                 "too many clients are connected from this address (--max-clients-per-ip)"
             }
+            Self::TooManyRooms => "there are too many rooms",
+            Self::ShuttingDown => "the server is shutting down",
         }
     }
 }

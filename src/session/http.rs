@@ -114,7 +114,7 @@ fn upgrade(
 pub(super) fn refuse(refusal: Refusal, is_head: bool, date: &Date) -> Closing {
     Closing {
         reason: CloseReason::Refused(refusal),
-        last_bytes: http::refuse(refusal, is_head, date),
+        last_bytes: http::refuse(refusal, is_head, None, date),
         note: None,
     }
 }
