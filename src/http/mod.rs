@@ -4,6 +4,7 @@
 pub mod date;
 pub mod head;
 pub mod page;
+pub mod query;
 pub mod request;
 pub mod response;
 pub mod route;
@@ -12,5 +13,6 @@ mod target;
 
 pub use date::Date;
 pub use head::{HEAD_MAX, HeadReader};
+pub use query::Query;
 pub use request::{HEADERS_MAX, HeaderStorage, Request, header_storage};
 pub use response::{ROOM_METHODS, Response, preflight, refuse};

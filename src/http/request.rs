@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use super::query::Query;
 use super::status::Refusal;
 use super::target::{Target, is_host};
 
@@ -23,6 +24,8 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// The target's path: no scheme, no authority, no query.
     pub path: &'a str,
+    /// The target's query.
+    pub query: Query<'a>,
     /// The target's authority, in absolute form.
     authority: Option<&'a str>,
     /// Whether this is HTTP/1.1 rather than HTTP/1.0.
@@ -63,6 +66,7 @@ impl<'a> Request<'a> {
         let mut request = Self {
             method,
             path: target.path,
+            query: Query::new(target.query),
             authority: target.authority,
             is_http_11: version == 1,
             has_body: false,
@@ -195,8 +199,16 @@ mod tests {
             ("http://host?x", "/"),
         ];
         for (target, path) in golden {
-            let parsed = parse(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
-            assert_eq!(parsed, Ok(("GET".into(), path.into(), true)), "{target}");
+            let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(
+                parse(&head),
+                Ok(("GET".into(), path.into(), true)),
+                "{target}"
+            );
+            let mut storage = header_storage();
+            let request = Request::parse(head.as_bytes(), &mut storage);
+            let query = target.split_once('?').map_or("", |(_, query)| query);
+            assert!(request.is_ok_and(|request| request.query == Query::new(query)));
         }
         let refused = [
             "GET ftp://host/",

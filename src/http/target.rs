@@ -9,6 +9,8 @@ pub(super) struct Target<'a> {
     pub(super) authority: Option<&'a str>,
     /// The path, without the query, or `*`.
     pub(super) path: &'a str,
+    /// What stands behind the first `?`; empty where there is none.
+    pub(super) query: &'a str,
 }
 
 impl<'a> Target<'a> {
@@ -30,6 +32,7 @@ impl<'a> Target<'a> {
             return Ok(Self {
                 authority: None,
                 path: target,
+                query: "",
             });
         }
         let (authority, behind) = match split_scheme(target) {
@@ -40,15 +43,20 @@ impl<'a> Target<'a> {
             }
             None => (None, target),
         };
-        let path = behind.split('?').next().unwrap_or_default();
+        let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
         match (authority, path) {
             // RFC 9110 §4.2.1: what names no host is no target.
             (Some(authority), _) if !is_authority(authority) => Err(Refusal::MalformedTarget),
             (Some(_), "") => Ok(Self {
                 authority,
                 path: "/",
+                query,
             }),
-            _ if path.starts_with('/') => Ok(Self { authority, path }),
+            _ if path.starts_with('/') => Ok(Self {
+                authority,
+                path,
+                query,
+            }),
             _ => Err(Refusal::MalformedTarget),
         }
     }
@@ -102,18 +110,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_give_their_authority_and_their_path() {
-        for (target, authority, path) in [
-            ("/", None, "/"),
-            ("/ws?room=1", None, "/ws"),
-            ("/?http://a", None, "/"),
-            ("//a/b", None, "//a/b"),
-            ("http://host/ws?x", Some("host"), "/ws"),
-            ("HTTPS://host:1", Some("host:1"), "/"),
-            ("http://host?x", Some("host"), "/"),
-            ("http://[::1]:8080/a", Some("[::1]:8080"), "/a"),
+    fn targets_give_their_authority_their_path_and_their_query() {
+        for (target, authority, path, query) in [
+            ("/", None, "/", ""),
+            ("/?", None, "/", ""),
+            ("/ws?room=1", None, "/ws", "room=1"),
+            ("/?http://a", None, "/", "http://a"),
+            ("/a?b?c=/d", None, "/a", "b?c=/d"),
+            ("//a/b", None, "//a/b", ""),
+            ("http://host/ws?x", Some("host"), "/ws", "x"),
+            ("HTTPS://host:1", Some("host:1"), "/", ""),
+            ("http://host?x", Some("host"), "/", "x"),
+            ("http://[::1]:8080/a", Some("[::1]:8080"), "/a", ""),
         ] {
-            let expected = Target { authority, path };
+            let expected = Target {
+                authority,
+                path,
+                query,
+            };
             assert_eq!(Target::parse("GET", target), Ok(expected), "{target}");
         }
     }
