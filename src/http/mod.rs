@@ -1,6 +1,7 @@
-//! HTTP/1.1 as far as a page and an upgrade need it (RFC 9110, RFC 9112): request heads in, responses out.
-//! Requests have no bodies here: one that announces a body is refused.
+//! HTTP/1.1 as far as a page, an upgrade and publishing need it (RFC 9110, RFC 9112): request heads and bodies in,
+//! responses out.
 
+pub mod body;
 pub mod date;
 pub mod head;
 pub mod page;
@@ -11,6 +12,7 @@ pub mod route;
 pub mod status;
 mod target;
 
+pub use body::{BodyLength, BodyReader};
 pub use date::Date;
 pub use head::{HEAD_MAX, HeadReader};
 pub use query::Query;
