@@ -33,7 +33,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
                 let hosts = request.values("host").count();
                 assert!(hosts == 1 || (hosts == 0 && !request.is_http_11));
                 let is_coded = request.values("transfer-encoding").next().is_some();
-                assert!(request.has_body || !is_coded);
+                assert!(request.has_body() || !is_coded);
             }
             Err(Refusal::Malformed | Refusal::TooManyHeaders | Refusal::OtherVersion) => {
                 assert!(!is_understood)

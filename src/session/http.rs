@@ -27,7 +27,7 @@ pub(super) fn answer(
     };
     let is_head = request.method == "HEAD";
     // A body is not read, so that the end of the request is not known.
-    let is_kept = request.wants_keep_alive() && !request.has_body;
+    let is_kept = request.wants_keep_alive() && !request.has_body();
     let line = |status, line| {
         let response = Response::new(status, date).keep_alive(is_kept);
         response.finish_with_line(line, is_head)
@@ -40,7 +40,7 @@ pub(super) fn answer(
             let line = "this resource does not have the method";
             outbox.push_private(response.finish_with_line(line, is_head));
         }
-        _ if request.has_body => return Event::Closing(refuse(Refusal::Body, is_head, date)),
+        _ if request.has_body() => return Event::Closing(refuse(Refusal::Body, is_head, date)),
         Route::Chat => return upgrade(&request, Endpoint::Chat, outbox, config, date),
         Route::Echo => return upgrade(&request, Endpoint::Echo, outbox, config, date),
         Route::Page(asset) => push_asset(asset, &request, is_kept, outbox, date),
