@@ -40,6 +40,7 @@ const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
 /// Time stands still.
 const NOW: Now = Now {
     tick: Tick::START,
+    elapsed: std::time::Duration::ZERO,
     unix_seconds: 0,
 };
 

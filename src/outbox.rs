@@ -2,7 +2,8 @@
 //!
 //! An outbox does no I/O: [`Outbox::next_bytes`] shows what is to be written next, [`Outbox::advance`] takes
 //! off what was. An empty outbox takes no memory. The order is: the frame that was begun,
-//! then answers and echoes, then pings and pongs, then what waits in the log, then the last bytes.
+//! then answers and echoes, then pings and pongs, then what waits in the log, then the number of listeners, then the
+//! last bytes.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -34,6 +35,8 @@ struct Backlog {
     controls: Vec<u8>,
     /// What waits in the room's log.
     cursor: Option<Cursor>,
+    /// How many listen: told when the client is caught up, and only the latest number.
+    here: Vec<u8>,
     /// What follows when the cursor has reached its end: a close frame.
     last: Vec<u8>,
     /// When the socket must have taken some of it.
@@ -61,6 +64,7 @@ enum Part {
     Log,
     Private,
     Controls,
+    Here,
     Last,
 }
 
@@ -75,7 +79,7 @@ impl Outbox {
     #[inline]
     pub fn private_len(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
-            backlog.private_len + backlog.controls.len() + backlog.last.len()
+            backlog.private_len + backlog.controls.len() + backlog.here.len() + backlog.last.len()
         })
     }
 
@@ -129,6 +133,29 @@ impl Outbox {
         }
     }
 
+    /// Leaves out what waits in the log and has not been begun.
+    pub fn skip_waiting(&mut self, hub: &mut Hub) {
+        let Some(backlog) = self.0.as_deref_mut() else {
+            return;
+        };
+        let is_mid_frame = backlog.next_part() == Part::Log;
+        if let Some(cursor) = &mut backlog.cursor {
+            let rest = cursor.skip_waiting(hub);
+            debug_assert!(rest.is_empty() || is_mid_frame, "one frame at a time");
+            if !rest.is_empty() {
+                backlog.private_len += rest.len();
+                backlog.private.push_front(Piece::Owned(rest));
+            }
+        }
+    }
+
+    /// Queues how many listen, to be told when the client is caught up. Empty bytes are not queued.
+    pub fn push_here(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().here = bytes;
+        }
+    }
+
     /// Queues bytes that are this client's alone. Empty ones are not queued.
     pub fn push_private(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
@@ -164,10 +191,10 @@ impl Outbox {
         }
     }
 
-    /// Queues a ping without payload, to leave before the next frame.
-    pub fn push_ping(&mut self) {
+    /// Queues a sign of life, to leave before the next frame.
+    pub fn push_ping(&mut self, ping: &[u8]) {
         let controls = &mut self.0.get_or_insert_default().controls;
-        frame::encode_frame(Opcode::Ping, b"", controls);
+        controls.extend_from_slice(ping);
     }
 
     /// Queues a pong, to leave before the next frame.
@@ -182,17 +209,18 @@ impl Outbox {
     }
 
     /// What is to be written next; empty if nothing is queued. `gather` holds what has to be put together.
-    pub fn next_bytes<'a>(&'a mut self, hub: &'a Hub, gather: &'a mut Vec<u8>) -> &'a [u8] {
+    pub fn next_bytes<'a>(&'a mut self, hub: &'a mut Hub, gather: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(backlog) = self.0.as_deref_mut() else {
             return &[];
         };
         match backlog.next_part() {
             Part::Private => backlog.next_private(gather),
             Part::Controls => &backlog.controls,
+            Part::Here => &backlog.here,
             Part::Last => &backlog.last,
             Part::Log => match &mut backlog.cursor {
-                Some(cursor) => match hub.log(cursor.room()) {
-                    Some(log) => cursor.next_bytes(log, gather),
+                Some(cursor) => match hub.log_mut(cursor.room()) {
+                    Some((log, pool)) => cursor.next_bytes(log, pool, gather),
                     None => &[],
                 },
                 None => &[],
@@ -207,7 +235,14 @@ impl Outbox {
         };
         match backlog.next_part() {
             Part::Private => backlog.advance_private(len),
-            Part::Controls => backlog.advance_controls(len),
+            Part::Controls => {
+                let controls = mem::take(&mut backlog.controls);
+                backlog.advance_whole(controls, len);
+            }
+            Part::Here => {
+                let here = mem::take(&mut backlog.here);
+                backlog.advance_whole(here, len);
+            }
             Part::Last => _ = backlog.last.drain(..len),
             Part::Log => {
                 if let Some(cursor) = &mut backlog.cursor {
@@ -247,6 +282,7 @@ impl Backlog {
         self.private.is_empty()
             && self.controls.is_empty()
             && self.cursor.is_none()
+            && self.here.is_empty()
             && self.last.is_empty()
     }
 
@@ -259,6 +295,8 @@ impl Backlog {
             Part::Controls
         } else if self.cursor.is_some() {
             Part::Log
+        } else if !self.here.is_empty() {
+            Part::Here
         } else {
             Part::Last
         }
@@ -295,6 +333,7 @@ impl Backlog {
                 gather.clear();
                 let mut gathered = Gather {
                     skip: self.written,
+                    max: GATHER_LEN,
                     out: gather,
                 };
                 // It stops at the first piece for which there is no room.
@@ -318,12 +357,11 @@ impl Backlog {
         }
     }
 
-    /// Takes off written pings and pongs. Those half written can no longer be replaced by newer ones.
-    fn advance_controls(&mut self, len: usize) {
-        let controls = mem::take(&mut self.controls);
-        if len < controls.len() {
-            self.private_len += controls.len();
-            self.private.push_front(Piece::Owned(controls));
+    /// Takes off what was written of `bytes`. Those half written can no longer be replaced by newer ones.
+    fn advance_whole(&mut self, bytes: Vec<u8>, len: usize) {
+        if len < bytes.len() {
+            self.private_len += bytes.len();
+            self.private.push_front(Piece::Owned(bytes));
             self.written = len;
         }
     }

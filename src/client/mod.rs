@@ -9,6 +9,7 @@ mod write;
 use std::net::SocketAddr;
 
 use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts};
+use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
 use crate::room::Membership;
@@ -66,7 +67,9 @@ impl<S: Stream> Client<S> {
     pub fn fill(&mut self, buffer: &mut [u8]) -> Fill {
         let buffer = match &self.phase {
             // It bounds the answers to pipelined requests.
-            Phase::Open(session) if session.is_http() => buffer.split_at_mut(HTTP_READ_LEN).0,
+            Phase::Open(session) if session.is_http() && !session.is_mid_body() => {
+                buffer.split_at_mut(HTTP_READ_LEN).0
+            }
             _ => buffer,
         };
         self.input.fill(&mut self.stream, buffer)
@@ -167,7 +170,7 @@ impl<S> Client<S> {
     pub fn is_paused(&self) -> bool {
         match &self.phase {
             Phase::Open(session) => {
-                !session.is_chat() && self.outbox.private_len() > PRIVATE_LEN_MAX
+                !session.is_member() && self.outbox.private_len() > PRIVATE_LEN_MAX
             }
             _ => false,
         }
@@ -205,6 +208,19 @@ impl<S> Client<S> {
             }
             _ => self.input == Input::Ended,
         }
+    }
+
+    /// The client stays from now on, as a WebSocket or an event source.
+    pub fn open(&mut self, id: ClientId, now: Tick, timeouts: &Timeouts) {
+        let member = self.membership();
+        let is_websocket = member.is_none_or(|member| member.framing.is_websocket());
+        // Consecutive slots differ in their low bits, which is all that the jitter looks at.
+        self.timers.open(is_websocket, id.slot(), now, timeouts);
+    }
+
+    /// Whether this client has not yet sent more than it may.
+    pub fn may_send(&self, now: Tick, config: &Config) -> bool {
+        self.rate.has_left(config.chat.message_rate, now)
     }
 
     /// Counts messages that this client sent.

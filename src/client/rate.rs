@@ -41,6 +41,12 @@ impl MessageRate {
         }
     }
 
+    /// Whether there is something left of a rate of `rate` a second; a rate of 0 allows everything.
+    pub fn has_left(&self, rate: u32, now: Tick) -> bool {
+        let refill = i64::from(rate) * i64::from(now.since(self.counted_at));
+        rate == 0 || i64::from(self.left) + refill > 0
+    }
+
     /// Counts `count` messages against `rate` a second; a rate of 0 allows everything.
     #[inline]
     pub fn spend(&mut self, count: u32, rate: u32, now: Tick) -> Verdict {

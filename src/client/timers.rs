@@ -92,12 +92,15 @@ impl Timers {
         self.input = Tick::NEVER;
     }
 
-    /// The client has become a WebSocket. Its first ping comes somewhere in the second half of the period,
-    /// by `jitter`, so that clients which came together are not pinged together.
-    pub fn open(&mut self, jitter: u32, now: Tick, timeouts: &Timeouts) {
+    /// The client stays from now on. Its first ping comes somewhere in the second half of the period,
+    /// by `jitter`, so that clients which came together are not pinged together. A WebSocket has to answer.
+    pub fn open(&mut self, is_websocket: bool, jitter: u32, now: Tick, timeouts: &Timeouts) {
         let half = timeouts.ping_period() / 2;
         self.ping = now.after(half + half / 64 * (jitter % 64));
-        self.pong = now.after(timeouts.pong_wait);
+        self.pong = match is_websocket {
+            true => now.after(timeouts.pong_wait),
+            false => Tick::NEVER,
+        };
         self.input = Tick::NEVER;
     }
 

@@ -2,13 +2,15 @@
 
 use super::socket;
 use super::{Client, Phase, Stream};
-use crate::config::{Config, Timeouts, WRITES_PER_TURN};
+use crate::config::{Config, SlowPolicy, Timeouts, WRITES_PER_TURN};
 use crate::observe::CloseReason;
-use crate::room::{Cursor, Hub, Membership};
+use crate::room::{Cursor, Framing, Hub, Membership, notice};
 use crate::time::Tick;
 
 /// A ping without payload, encoded.
 const PING: &[u8] = &[0x89, 0x00];
+/// The comment that shows an event source that the connection is alive.
+const COMMENT: &[u8] = b":\n";
 
 impl<S: Stream> Client<S> {
     /// Offers the room's newest batches, `news`, to a member: to the socket, or behind what is queued.
@@ -25,26 +27,27 @@ impl<S: Stream> Client<S> {
         now: Tick,
         config: &Config,
     ) -> Result<(), CloseReason> {
-        let Some((log, _)) = hub.log_mut(membership.room) else {
+        let Membership { room, framing, .. } = membership;
+        let Some(log) = hub.log(room) else {
             return Ok(());
         };
         for number in log.news() {
             if !self.outbox.is_empty() {
                 if self.outbox.cursor().is_none() {
-                    let cursor = Cursor::new(membership.room, number, 0, log);
+                    let cursor = Cursor::new(room, framing, number, 0, hub);
                     self.outbox.begin_behind(cursor);
                 }
-                return self.check_queue(hub, gather, now, config);
+                return self.check_queue(framing, hub, gather, now, config);
             }
-            let Some(batch) = log.batch(number) else {
+            let Some(batch) = hub.log(room).and_then(|log| log.batch(number)) else {
                 return Ok(());
             };
-            let frame = batch.frame();
-            let len = frame.len();
-            let written = socket::write(&mut self.stream, frame, &mut self.is_writable)?;
+            let bytes = batch.whole(framing);
+            let len = bytes.len();
+            let written = socket::write(&mut self.stream, bytes, &mut self.is_writable)?;
             self.timers.note_written(written);
             if written < len {
-                let cursor = Cursor::new(membership.room, number, written, log);
+                let cursor = Cursor::in_batch(room, framing, number, written, hub);
                 self.outbox.begin_behind(cursor);
                 self.outbox
                     .note_queued(now.after(config.timeouts.write_wait));
@@ -56,6 +59,7 @@ impl<S: Stream> Client<S> {
     /// Judges a member that is behind by its send queue. Its socket is offered what is queued before.
     fn check_queue(
         &mut self,
+        framing: Framing,
         hub: &mut Hub,
         gather: &mut Vec<u8>,
         now: Tick,
@@ -69,9 +73,13 @@ impl<S: Stream> Client<S> {
         self.is_writable = true;
         let takes_some = self.flush(hub, gather, now, &config.timeouts)?;
         let bound = bound * if takes_some { 2 } else { 1 };
-        if self.waiting_messages(hub) > bound {
+        if self.waiting_messages(hub) <= bound {
+            return Ok(());
+        }
+        if config.chat.slow == SlowPolicy::Close || !framing.has_ids() {
             return Err(CloseReason::Stuck);
         }
+        self.outbox.skip_waiting(hub);
         Ok(())
     }
 
@@ -163,21 +171,40 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Sends a ping, and says when the next is due.
+    /// Sends a ping, or a comment to an event source, and says when the next is due.
     ///
     /// # Errors
     /// The socket failed.
-    pub fn ping(&mut self, now: Tick, timeouts: &Timeouts) -> Result<(), CloseReason> {
+    pub fn ping(&mut self, hub: &Hub, now: Tick, timeouts: &Timeouts) -> Result<(), CloseReason> {
         self.timers.renew_ping(now, timeouts);
-        if !self.outbox.is_empty() {
-            self.outbox.push_ping();
-            return Ok(());
+        let membership = self.membership();
+        let ping = match membership {
+            Some(member) if !member.framing.is_websocket() => COMMENT,
+            _ => PING,
+        };
+        let count = membership.and_then(|membership| hub.here_again(membership));
+        if self.outbox.is_empty() {
+            let written = socket::write(&mut self.stream, ping, &mut self.is_writable)?;
+            if written < ping.len() {
+                self.outbox.push_control_rest(ping, written);
+            }
+        } else {
+            self.outbox.push_ping(ping);
         }
-        let written = socket::write(&mut self.stream, PING, &mut self.is_writable)?;
-        if written < PING.len() {
-            self.outbox.push_control_rest(PING, written);
+        if let (Some(membership), Some(count)) = (membership, count) {
+            self.outbox
+                .push_here(notice::here(membership.framing, count));
+        }
+        self.outbox.note_queued(now.after(timeouts.write_wait));
+        Ok(())
+    }
+
+    /// Tells a member that wants to know it how many listen.
+    pub fn tell_count(&mut self, count: usize, now: Tick, timeouts: &Timeouts) {
+        if let Some(membership) = self.membership().filter(|member| member.wants_here) {
+            self.outbox
+                .push_here(notice::here(membership.framing, count));
             self.outbox.note_queued(now.after(timeouts.write_wait));
         }
-        Ok(())
     }
 }

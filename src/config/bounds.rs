@@ -9,6 +9,8 @@ use std::time::Duration;
 pub const READ_LEN: usize = 64 * 1024;
 /// How much is read at once from a peer that speaks HTTP: it bounds the answers to pipelined requests.
 pub const HTTP_READ_LEN: usize = 2 * 1024;
+/// The longest body of a publication of many messages, in bytes.
+pub const PUBLICATION_LEN_MAX: usize = 256 * 1024;
 /// A peer that has more than this of its answers or echoes to take is not read from.
 pub const PRIVATE_LEN_MAX: usize = 64 * 1024;
 /// How many writes one client gets in a turn.

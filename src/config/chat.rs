@@ -1,9 +1,18 @@
 //! Settings of the chat: what a message may be, and how much may wait.
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
 use super::values::{parse_count, parse_len, parse_rate};
+
+/// What becomes of a client that is further behind than the send queue and takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SlowPolicy {
+    /// It is dropped.
+    Close,
+    /// What it has not begun to take is left out, and it is told how much. One that reads no ids is dropped.
+    Skip,
+}
 
 /// What a message may be, and how much may wait.
 #[derive(Debug, Clone, Args)]
@@ -31,6 +40,18 @@ pub struct ChatSettings {
         hide_env = true
     )]
     pub send_queue: usize,
+
+    /// What becomes of a client that is further behind than the send queue and takes nothing: close drops it;
+    /// skip leaves out what it has not begun to take, and tells it how much, if it reads ids (fanfare.v1, SSE)
+    #[arg(
+        long,
+        env = "FANFARE_SLOW",
+        value_name = "POLICY",
+        value_enum,
+        default_value_t = SlowPolicy::Close,
+        hide_env = true
+    )]
+    pub slow: SlowPolicy,
 
     /// How many bytes may be queued for all clients together, with those that were read and wait for the next
     /// turn; beyond it the clients with the most queued are dropped

@@ -30,6 +30,7 @@ mod chat;
 mod environment;
 mod log;
 mod network;
+mod rooms;
 mod timeouts;
 mod values;
 
@@ -40,10 +41,11 @@ use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 pub use bounds::*;
-pub use chat::ChatSettings;
+pub use chat::{ChatSettings, SlowPolicy};
 pub use environment::{UnknownVariable, unknown_variables};
 pub use log::{LogFormat, LogSettings};
 pub use network::NetworkSettings;
+pub use rooms::RoomSettings;
 pub use timeouts::Timeouts;
 
 /// A WebSocket chat and broadcast server: every message goes to every client.
@@ -63,6 +65,9 @@ pub struct Config {
     /// What a message may be, and how much may wait.
     #[command(flatten)]
     pub chat: ChatSettings,
+    /// How many rooms there are, and what they keep.
+    #[command(flatten)]
+    pub rooms: RoomSettings,
     /// How long each wait may last.
     #[command(flatten)]
     pub timeouts: Timeouts,

@@ -17,6 +17,12 @@ pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of things; zero is one too.
+pub(super) fn parse_number(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "it must be a whole number, at most 4294967295".to_owned())
+}
+
 /// A number of things a second; zero is one too.
 pub(super) fn parse_rate(text: &str) -> Result<u32, String> {
     text.parse()

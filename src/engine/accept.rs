@@ -92,11 +92,8 @@ impl<S: Stream> Engine<S> {
         }
         self.metrics.accepted += 1;
         let client = Client::new(stream, peer, self.now, &self.config);
-        self.clients.insert(client, refusal.is_some());
-        if let Some(refusal) = refusal {
-            self.refused_count += 1;
-            self.refuse(id, refusal);
-        }
+        self.clients.insert(client, refusal);
+        self.refused_count += usize::from(refusal.is_some());
         // It is read from in this very turn, and only then gets its first deadline: most peers have sent
         // their request by then, and are spared one.
         self.enqueue(id);

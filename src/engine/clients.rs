@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use slab::Slab;
 
 use crate::client::Client;
+use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::time::Entry;
 
@@ -19,8 +20,8 @@ pub(super) struct Slot<S> {
     pub(super) is_listed_readable: bool,
     pub(super) is_listed_writable: bool,
     pub(super) lateness: Lateness,
-    /// Whether it takes one of the places of clients that are refused for want of a seat.
-    pub(super) is_refused: bool,
+    /// Why it is served nothing, if it takes one of the places of clients that are refused for want of a seat.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// How a client stands with a deadline that bytes which lie unread may have met.
@@ -66,7 +67,7 @@ impl<S> Clients<S> {
     }
 
     /// Adds a client under [`Clients::next_id`].
-    pub(super) fn insert(&mut self, client: Client<S>, is_refused: bool) -> ClientId {
+    pub(super) fn insert(&mut self, client: Client<S>, refusal: Option<Refusal>) -> ClientId {
         let id = self.next_id();
         self.slab.insert(Slot {
             client,
@@ -75,7 +76,7 @@ impl<S> Clients<S> {
             is_listed_readable: false,
             is_listed_writable: false,
             lateness: Lateness::OnTime,
-            is_refused,
+            refusal,
         });
         self.next_generation = self
             .next_generation
@@ -132,9 +133,9 @@ mod tests {
             Client::new((), addr, Tick::START, &Config::default())
         };
         let mut clients = Clients::new();
-        let first = clients.insert(client(), false);
+        let first = clients.insert(client(), None);
         assert!(clients.remove(first).is_some());
-        let second = clients.insert(client(), false);
+        let second = clients.insert(client(), None);
         assert_eq!(first.slot(), second.slot());
         assert!(clients.get(first).is_none() && clients.get_mut(first).is_none());
         assert!(clients.remove(first).is_none());

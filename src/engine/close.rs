@@ -8,10 +8,10 @@ use tracing::{debug, info};
 
 use super::Engine;
 use crate::client::Stream;
-use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::room::Cursor;
+use crate::room::log::Log;
 use crate::session::Closing;
 use crate::ws::close::CloseCode;
 
@@ -22,16 +22,6 @@ impl<S: Stream> Engine<S> {
             && let Some((session, _)) = slot.client.session()
         {
             let closing = session.close(code, reason);
-            self.begin_close(id, closing);
-        }
-    }
-
-    /// Answers a client that gets no seat.
-    pub(super) fn refuse(&mut self, id: ClientId, refusal: Refusal) {
-        if let Some(slot) = self.clients.get_mut(id)
-            && let Some((session, _)) = slot.client.session()
-        {
-            let closing = session.refuse(refusal, &self.date);
             self.begin_close(id, closing);
         }
     }
@@ -87,11 +77,11 @@ impl<S: Stream> Engine<S> {
             return;
         };
         let moved = self.hub.leave(left);
-        if let Some((log, _)) = self.hub.log_mut(left.room) {
+        if let Some(news) = self.hub.log(left.room).map(Log::news) {
             let outbox = client.outbox_mut();
-            let news = log.news();
             if outbox.cursor().is_none() && !news.is_empty() {
-                outbox.begin_behind(Cursor::new(left.room, news.start, 0, log));
+                let cursor = Cursor::new(left.room, left.framing, news.start, 0, &mut self.hub);
+                outbox.begin_behind(cursor);
             }
             outbox.stop_before(news.end);
         }
@@ -115,7 +105,7 @@ impl<S: Stream> Engine<S> {
             } else {
                 debug!(peer = %client.peer, reason = reason.name(), "connection closed: {reason}");
             }
-            self.give_seat_back(client, slot.is_refused);
+            self.give_seat_back(client, slot.refusal.is_some());
         }
     }
 }

@@ -8,6 +8,7 @@
 //! turn's end. An id that outlives its client finds nobody.
 
 mod accept;
+mod answer;
 mod clients;
 mod close;
 mod read;
@@ -17,6 +18,7 @@ mod write;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::client::Stream;
 use crate::config::{Config, READ_LEN};
@@ -24,7 +26,8 @@ use crate::http::Date;
 use crate::id::ClientId;
 use crate::limits::PerIpLimit;
 use crate::observe::{CloseReason, LogLimiter, Metrics};
-use crate::room::Hub;
+use crate::room::hub::{Bounds, Hub};
+use crate::room::log::HistoryBounds;
 use crate::time::{Deadlines, Entry, Now, Tick};
 use crate::ws::close::CloseCode;
 
@@ -96,7 +99,7 @@ impl<S: Stream> Engine<S> {
             clients: Clients::new(),
             refused_count: 0,
             per_ip: PerIpLimit::new(per_ip, counts_loopback),
-            hub: Hub::new(config.chat.send_queue),
+            hub: Hub::new(room_bounds(&config)),
             deadlines: Deadlines::default(),
             metrics: Metrics::default(),
             log_limiter: LogLimiter::default(),
@@ -136,9 +139,11 @@ impl<S: Stream> Engine<S> {
         self.now = now.tick;
         self.date.advance_to(now.unix_seconds);
         self.offers = 0;
+        self.hub.begin_turn(now.tick, now.elapsed);
         self.accept(network);
         self.read_all();
         self.broadcast();
+        self.announce_counts();
         self.write_all();
         self.check_timeouts();
         self.reap();
@@ -147,18 +152,16 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// When the next turn is due if nothing is announced before: the tick of the last turn while there is
-    /// work left, [`Tick::NEVER`] if nothing is due.
-    pub fn next_due(&self) -> Tick {
-        let has_work = self.may_accept()
-            || !self.readable.is_empty()
-            || !self.writable.is_empty()
-            || self.hub.has_news();
-        if has_work {
-            return self.now;
+    /// When the next turn is due if nothing is announced before, counted from the start: zero while there is work
+    /// left, [`Duration::MAX`] if nothing is due.
+    pub fn next_due(&self) -> Duration {
+        if self.may_accept() || !self.readable.is_empty() || !self.writable.is_empty() {
+            return Duration::ZERO;
         }
         let others = [self.accept_rest, self.drain_due].into_iter().flatten();
-        others.fold(self.deadlines.next(), Tick::min)
+        let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);
+        tick.begins()
+            .min(self.hub.news_due().unwrap_or(Duration::MAX))
     }
 
     /// Takes no more connections, and closes all clients with 1001, after what is still queued for them. Those
@@ -189,7 +192,17 @@ impl<S: Stream> Engine<S> {
     /// How many bytes are queued for all clients together, what they share counted once, and what was read
     /// and is left to the next turn.
     pub fn queued_len(&self) -> usize {
-        self.hub.held_len() + self.private_len + self.deferred_len
+        self.hub.needed_len() + self.private_len + self.deferred_len
+    }
+
+    /// How many bytes the history of all rooms takes that no reader needs now.
+    pub fn history_len(&self) -> usize {
+        self.hub.history_len()
+    }
+
+    /// How many rooms there are.
+    pub fn room_count(&self) -> usize {
+        self.hub.room_count()
     }
 
     /// What happened so far.
@@ -245,5 +258,21 @@ impl<S: Stream> Engine<S> {
         {
             slot.entry = entry;
         }
+    }
+}
+
+/// The bounds on rooms, by the settings.
+fn room_bounds(config: &Config) -> Bounds {
+    let rooms = &config.rooms;
+    Bounds {
+        rooms: rooms.max_rooms,
+        batch_messages: config.chat.send_queue as u64,
+        linger: rooms.linger,
+        history: HistoryBounds {
+            messages: rooms.history.into(),
+            len: rooms.history_size,
+            age: rooms.history_age,
+        },
+        history_len: rooms.max_history,
     }
 }

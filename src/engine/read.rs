@@ -5,15 +5,15 @@ use std::mem;
 use tracing::info;
 
 use super::Engine;
+use super::answer;
 use super::clients::Lateness;
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::OFFERS_PER_TURN;
+use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
-use crate::outbox::Outbox;
-use crate::room::{Cursor, Hub};
-use crate::session::{Closing, Endpoint, Event, Session};
+use crate::session::{Closing, Context, Event};
 use crate::ws::close::CloseCode;
 
 /// An entry of the list of clients that may be readable.
@@ -121,12 +121,19 @@ impl<S: Stream> Engine<S> {
             date,
             ..
         } = self;
-        let client = &mut clients.get_mut(id)?.client;
+        let shutting_down = self.drain_due.map(|_| Refusal::ShuttingDown);
+        let slot = clients.get_mut(id)?;
+        let context = Context {
+            config,
+            date,
+            unavailable: slot.refusal.or(shutting_down),
+        };
+        let client = &mut slot.client;
         let mut received = Received::default();
         let private_len = client.outbox().private_len();
         // A client that is being closed has no session: its bytes are discarded.
         while let Some((session, outbox)) = client.session() {
-            match session.receive(&mut input, outbox, config, date) {
+            match session.receive(&mut input, outbox, &context) {
                 Some(Event::Message(text)) => {
                     received.count += 1;
                     metrics.messages += 1;
@@ -145,17 +152,33 @@ impl<S: Stream> Engine<S> {
                     client.timers_mut().note_pong(*now, &config.timeouts);
                 }
                 Some(Event::Answered) => {}
-                Some(Event::Opened(endpoint)) => {
-                    match endpoint {
-                        Endpoint::Echo => session.enter_echo(),
-                        Endpoint::Chat => {
-                            metrics.joined += 1;
-                            join(hub, id, session, outbox);
-                        }
+                Some(Event::OpenedEcho) => {
+                    session.enter_echo();
+                    client.open(id, *now, &config.timeouts);
+                }
+                Some(Event::Listens(listen)) => {
+                    received.closing = answer::listen(listen, id, session, outbox, hub, date);
+                    if received.closing.is_some() {
+                        break;
                     }
-                    // Consecutive slots differ in their low bits, which is all that the jitter looks at.
-                    let timers = client.timers_mut();
-                    timers.open(id.slot(), *now, &config.timeouts);
+                    metrics.joined += 1;
+                    client.open(id, *now, &config.timeouts);
+                }
+                Some(Event::Publishes(publication)) => {
+                    let is_allowed = client.may_send(*now, config);
+                    let published = answer::publish(&publication, is_allowed, hub, config, date);
+                    received.count = received.count.saturating_add(published.count);
+                    metrics.messages += u64::from(published.count);
+                    self.offers += published.offers;
+                    client.outbox_mut().push_private(published.answer);
+                    if !published.is_kept {
+                        received.closing = Some(Closing::answered(Vec::new()));
+                        break;
+                    }
+                    if published.offers > 0 {
+                        received.deferred_len = input.len();
+                        break;
+                    }
                 }
                 Some(Event::Closing(closing)) => {
                     received.closing = Some(closing);
@@ -215,14 +238,5 @@ impl<S: Stream> Engine<S> {
         } else {
             self.disconnect(id, CloseReason::PeerGone);
         }
-    }
-}
-
-/// Lets a client into the room. It starts behind what was published before.
-fn join(hub: &mut Hub, id: ClientId, session: &mut Session, outbox: &mut Outbox) {
-    let (membership, start) = hub.join(hub.default_room(), id);
-    session.enter_chat(membership);
-    if let Some((log, _)) = hub.log_mut(membership.room) {
-        outbox.begin_behind(Cursor::new(membership.room, start, 0, log));
     }
 }

@@ -15,6 +15,7 @@ use crate::ws::close::CloseCode;
 impl<S: Stream> Engine<S> {
     pub(super) fn check_timeouts(&mut self) {
         self.log_limiter.report(self.now);
+        self.hub.check_rooms();
         while let Some(slots) = self.deadlines.pop(self.now) {
             let ids = slots.into_iter().filter_map(|slot| self.clients.at(slot));
             let ids: Vec<ClientId> = ids.collect();
@@ -65,7 +66,7 @@ impl<S: Stream> Engine<S> {
         };
         let client = &mut slot.client;
         let private_len = client.outbox().private_len();
-        let pinged = client.ping(self.now, &self.config.timeouts);
+        let pinged = client.ping(&self.hub, self.now, &self.config.timeouts);
         self.private_len = self.private_len + client.outbox().private_len() - private_len;
         pinged
     }

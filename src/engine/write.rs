@@ -17,14 +17,41 @@ impl<S: Stream> Engine<S> {
             self.broadcast_room(room);
             self.hub.note_offered(room);
         }
+        self.hub.bound_history();
+    }
+
+    /// Tells the members of rooms whose number has changed how many they are, if they want to know.
+    pub(super) fn announce_counts(&mut self) {
+        while let Some(rooms) = self.hub.pop_here() {
+            for room in rooms {
+                let count = self.hub.members(room).len();
+                for seat in 0..count {
+                    if let Some(&id) = self.hub.members(room).get(seat) {
+                        self.tell_count(id, count);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_count(&mut self, id: ClientId, count: usize) {
+        let Some(slot) = self.clients.get_mut(id) else {
+            return;
+        };
+        let client = &mut slot.client;
+        let private_len = client.outbox().private_len();
+        client.tell_count(count, self.now, &self.config.timeouts);
+        self.private_len = self.private_len + client.outbox().private_len() - private_len;
+        self.enqueue(id);
+        self.schedule(id);
     }
 
     fn broadcast_room(&mut self, room: RoomId) {
-        let messages: usize = self.hub.log(room).map_or(0, |log| {
+        let messages: u64 = self.hub.log(room).map_or(0, |log| {
             let news = log.news().filter_map(|number| log.batch(number));
             news.map(Batch::message_count).sum()
         });
-        self.metrics.deliveries += (messages * self.hub.members(room).len()) as u64;
+        self.metrics.deliveries += messages * self.hub.members(room).len() as u64;
         let mut seat = 0;
         while let Some(&id) = self.hub.members(room).get(seat) {
             match self.offer(id) {

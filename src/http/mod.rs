@@ -4,6 +4,8 @@
 pub mod body;
 pub mod date;
 pub mod head;
+pub mod manner;
+pub mod origin;
 pub mod page;
 pub mod query;
 pub mod request;
@@ -17,4 +19,4 @@ pub use date::Date;
 pub use head::{HEAD_MAX, HeadReader};
 pub use query::Query;
 pub use request::{HEADERS_MAX, HeaderStorage, Request, header_storage};
-pub use response::{ROOM_METHODS, Response, preflight, refuse};
+pub use response::{ROOM_METHODS, Response, preflight};

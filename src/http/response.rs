@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Date;
-use super::status::{Refusal, Status};
+use super::status::Status;
 
 /// The methods of a room.
 pub const ROOM_METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -80,29 +80,6 @@ impl Response {
     }
 }
 
-/// The whole answer to a request that was refused. The connection ends with it. Pages of `listed_origin` may
-/// read it.
-pub fn refuse(
-    refusal: Refusal,
-    is_head: bool,
-    listed_origin: Option<&[u8]>,
-    date: &Date,
-) -> Vec<u8> {
-    let response = Response::new(refusal.status(), date).allow_origin(listed_origin);
-    let response = match refusal.status() {
-        // RFC 6455 §4.4, RFC 9110 §7.8 and §15.5.22.
-        Status::UpgradeRequired => response
-            .header("Connection", "upgrade, close")
-            .header("Upgrade", "websocket")
-            .header("Sec-WebSocket-Version", "13"),
-        // The allowance is one of messages per second.
-        Status::TooManyRequests => response.keep_alive(false).header("Retry-After", "1"),
-        Status::ServiceUnavailable => response.keep_alive(false).header("Retry-After", "5"),
-        _ => response.keep_alive(false),
-    };
-    response.finish_with_line(refusal.why(), is_head)
-}
-
 /// The whole answer to `OPTIONS` for what is read and published under one path: what a browser asks before a page of
 /// another origin may send its request (Fetch standard, §4.8), or anybody asks for the methods.
 ///
@@ -172,48 +149,6 @@ mod tests {
         ] {
             assert_eq!(with(Some(origin)), format!("{without}\r\n"), "{origin:?}");
         }
-    }
-
-    #[test]
-    fn refusals_say_why_and_when_to_come_back() {
-        let date = Date::at(784_111_777);
-        for (refusal, status, retry) in [
-            (Refusal::TooManyMessages, "429 Too Many Requests", Some("1")),
-            (Refusal::TooManyRooms, "503 Service Unavailable", Some("5")),
-            (Refusal::ShuttingDown, "503 Service Unavailable", Some("5")),
-            (
-                Refusal::TooManyClients,
-                "503 Service Unavailable",
-                Some("5"),
-            ),
-            (Refusal::BodyTooLarge, "413 Content Too Large", None),
-            (Refusal::MalformedQuery, "400 Bad Request", None),
-            (Refusal::UnknownExpectation, "417 Expectation Failed", None),
-            (Refusal::UnknownCoding, "501 Not Implemented", None),
-        ] {
-            let answer = text(refuse(refusal, false, None, &date));
-            assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
-                "{answer}"
-            );
-            assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-            assert!(answer.ends_with(&format!("\r\n\r\n{}\n", refusal.why())));
-            let field = retry.map(|seconds| format!("\r\nRetry-After: {seconds}\r\n"));
-            match field {
-                Some(field) => assert!(answer.contains(&field), "{answer}"),
-                None => assert!(!answer.contains("Retry-After"), "{answer}"),
-            }
-            assert!(!answer.contains("Access-Control"), "{answer}");
-        }
-    }
-
-    #[test]
-    fn a_page_of_a_listed_origin_may_read_why_it_was_refused() {
-        let date = Date::at(784_111_777);
-        let answer = text(refuse(Refusal::EmptyMessage, false, Some(ORIGIN), &date));
-        let field = "\r\nAccess-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n";
-        assert!(answer.contains(field), "{answer}");
-        assert!(answer.ends_with("\r\n\r\nthe message is nothing but white space\n"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The messages published in one room during one turn: joined by newlines, framed once, shared by all readers.
 //!
 //! Room for the frame header is left in front of the text, so that sealing a batch writes a few bytes and
-//! copies nothing. A sealed batch is only ever read.
+//! copies nothing. A sealed batch is only ever read. Its other framings are built when a reader wants them.
 
-use super::framing;
+use super::framing::{self, DERIVED, Form, Framing};
+use super::id::{Epoch, ID_LEN_MAX, Id};
+use crate::time::Tick;
 use crate::ws::frame::SERVER_HEADER_MAX;
 
 /// The text at which a batch is full, in bytes. Only a single message may make it longer.
@@ -11,42 +13,54 @@ use crate::ws::frame::SERVER_HEADER_MAX;
 /// A full send queue of the largest messages that are allowed by default, 128 KiB, is to leave in one
 /// write: in two, a flood of such messages costs a third more.
 pub const BATCH_TEXT_MAX: usize = 256 * 1024;
+/// The length at which a batch is full when every message has its id before it, in bytes.
+const BATCH_NUMBERED_MAX: usize = 2 * BATCH_TEXT_MAX;
 /// What the lengths of buffers are multiples of, so that they need not grow for a slightly longer message.
 const BUFFER_GRAIN: usize = 64;
 /// A buffer that grew beyond this is not kept for another batch.
-const KEPT_CAPACITY_MAX: usize = 2 * BATCH_TEXT_MAX;
+pub(super) const KEPT_CAPACITY_MAX: usize = 2 * BATCH_TEXT_MAX;
 
 /// Messages on their way to everybody.
 #[derive(Debug)]
 pub struct Batch {
     /// Header room, then the text.
     bytes: Vec<u8>,
-    /// Where the frame begins in `bytes`, once sealed.
-    frame_start: usize,
-    message_count: usize,
+    /// The other framings, once a reader wants one.
+    forms: Option<Box<Forms>>,
     /// How many messages the room had before this batch.
     messages_before: u64,
     /// How many bytes of text the room had before this batch.
     text_before: u64,
+    message_count: u32,
     /// How many cursors stand at this batch.
     pub(super) cursors: u32,
+    /// When it was sealed.
+    sealed_at: Tick,
+    /// How long the header of the frame is, once sealed.
+    header_len: u8,
 }
+
+/// The framings of a batch that are built on demand.
+pub(super) type Forms = [Form; DERIVED.len()];
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
             bytes: Vec::new(),
-            frame_start: SERVER_HEADER_MAX,
-            message_count: 0,
+            forms: None,
             messages_before: 0,
             text_before: 0,
+            message_count: 0,
             cursors: 0,
+            sealed_at: Tick::START,
+            header_len: 0,
         }
     }
 }
 
 impl Batch {
-    /// Appends a message, its newlines turned into spaces. The first message reserves `expected_len` bytes.
+    /// Appends a message, its newlines and carriage returns turned into spaces. The first message reserves
+    /// `expected_len` bytes.
     ///
     /// An empty message counts like any other and becomes an empty line.
     #[inline]
@@ -59,8 +73,8 @@ impl Batch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message.as_bytes());
         let added = self.bytes.split_at_mut(start).1;
-        if memchr::memchr(b'\n', added).is_some() {
-            replace_newlines(added);
+        if memchr::memchr2(b'\n', b'\r', added).is_some() {
+            replace_line_ends(added);
         }
         self.message_count += 1;
     }
@@ -73,14 +87,19 @@ impl Batch {
         self.bytes.resize(SERVER_HEADER_MAX, 0);
     }
 
+    /// Whether there is no room for another message of `len` bytes. A long one gets a batch of its own rather than
+    /// make a joined frame too long.
+    #[inline]
+    pub(super) fn is_full_for(&self, len: usize) -> bool {
+        let ids_len = (self.message_count as usize + 1) * (ID_LEN_MAX + 1);
+        let text_len = self.text_len() + len;
+        text_len >= BATCH_TEXT_MAX || text_len + ids_len >= BATCH_NUMBERED_MAX
+    }
+
     /// Writes the frame header in front of the text. Nothing may be pushed until [`Batch::clear`].
-    pub fn seal(&mut self) {
-        let header = framing::line_header(self.text_len());
-        let header = header.as_bytes();
-        self.frame_start = SERVER_HEADER_MAX - header.len();
-        if let Some(room) = self.bytes.get_mut(self.frame_start..SERVER_HEADER_MAX) {
-            room.copy_from_slice(header);
-        }
+    pub fn seal(&mut self, now: Tick) {
+        self.header_len = framing::put_header(&mut self.bytes);
+        self.sealed_at = now;
     }
 
     /// Empties the batch, so that its buffer serves another one behind so many messages and bytes of text.
@@ -99,10 +118,70 @@ impl Batch {
         self.text_before = text_before;
     }
 
-    /// The whole frame of a sealed batch, in the framing of lines.
+    /// All frames or events of a sealed batch; empty where the framing was not built.
     #[inline]
-    pub fn frame(&self) -> &[u8] {
-        self.bytes.get(self.frame_start..).unwrap_or_default()
+    pub fn whole(&self, framing: Framing) -> &[u8] {
+        match framing {
+            Framing::Lines => {
+                let start = SERVER_HEADER_MAX - usize::from(self.header_len);
+                self.bytes.get(start..).unwrap_or_default()
+            }
+            _ => self.form(framing).map_or(&[], Form::whole),
+        }
+    }
+
+    /// The messages in a framing, without the header of the frame that joins them.
+    pub fn body(&self, framing: Framing) -> &[u8] {
+        match framing {
+            Framing::Lines => self.text(),
+            _ => self.form(framing).map_or(&[], |form| form.body(framing)),
+        }
+    }
+
+    /// Where the body goes on behind the first `skip` messages.
+    pub(super) fn offset(&self, skip: u32, framing: Framing, epoch: Epoch) -> usize {
+        framing.offset(skip, self.text(), self.first_id(epoch))
+    }
+
+    #[inline]
+    fn form(&self, framing: Framing) -> Option<&Form> {
+        let place = (framing as usize).checked_sub(1)?;
+        self.forms.as_ref()?.get(place)
+    }
+
+    /// Whether a framing has still to be built.
+    #[inline]
+    pub(super) fn lacks(&self, framing: Framing) -> bool {
+        framing != Framing::Lines && !self.form(framing).is_some_and(Form::is_built)
+    }
+
+    /// Builds a framing. `forms` are used where the batch has none yet.
+    pub(super) fn build(
+        &mut self,
+        framing: Framing,
+        epoch: Epoch,
+        buffer: Vec<u8>,
+        forms: impl FnOnce() -> Box<Forms>,
+    ) {
+        let first = self.first_id(epoch);
+        let text = self.bytes.get(SERVER_HEADER_MAX..).unwrap_or_default();
+        let form = Form::build(framing, text, first, buffer);
+        let forms = self.forms.get_or_insert_with(forms);
+        if let Some(place) = (framing as usize).checked_sub(1)
+            && let Some(place) = forms.get_mut(place)
+        {
+            *place = form;
+        }
+    }
+
+    /// Gives up all framings but the text.
+    pub(super) fn take_forms(&mut self) -> Option<Box<Forms>> {
+        self.forms.take()
+    }
+
+    fn first_id(&self, epoch: Epoch) -> Id {
+        let seq = self.messages_before + 1;
+        Id { epoch, seq }
     }
 
     /// The messages, joined by newlines.
@@ -118,13 +197,16 @@ impl Batch {
 
     /// The memory that the batch takes, in bytes.
     pub fn held_len(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity()
+        let forms = self.forms.as_ref().map_or(0, |forms| {
+            size_of::<Forms>() + forms.iter().map(Form::capacity).sum::<usize>()
+        });
+        size_of::<Self>() + self.bytes.capacity() + forms
     }
 
     /// How many messages it has.
     #[inline]
-    pub fn message_count(&self) -> usize {
-        self.message_count
+    pub fn message_count(&self) -> u64 {
+        self.message_count.into()
     }
 
     /// How many messages the room had before this batch.
@@ -132,9 +214,20 @@ impl Batch {
         self.messages_before
     }
 
+    /// How many messages the room had with this batch.
+    #[inline]
+    pub fn messages_with(&self) -> u64 {
+        self.messages_before + self.message_count()
+    }
+
     /// How many bytes of text the room had before this batch.
     pub fn text_before(&self) -> u64 {
         self.text_before
+    }
+
+    /// When it was sealed.
+    pub fn sealed_at(&self) -> Tick {
+        self.sealed_at
     }
 
     /// Whether nothing was published.
@@ -144,12 +237,16 @@ impl Batch {
     }
 }
 
-/// Turns newlines into spaces. Every byte is written again, so that the compiler can do it without a branch, many
-/// at a time.
+/// Turns newlines and carriage returns into spaces. Every byte is written again, so that the compiler can do it
+/// without a branch, many at a time.
 #[cold]
-fn replace_newlines(text: &mut [u8]) {
+fn replace_line_ends(text: &mut [u8]) {
     for byte in text {
-        *byte = if *byte == b'\n' { b' ' } else { *byte };
+        *byte = if matches!(*byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            *byte
+        };
     }
 }
 
@@ -173,12 +270,12 @@ mod tests {
         for message in messages {
             batch.push(trimmed(message), 0);
         }
-        batch.seal();
+        batch.seal(Tick::START);
         batch
     }
 
     #[test]
-    fn messages_are_trimmed_and_their_newlines_become_spaces() {
+    fn messages_are_trimmed_and_their_line_ends_become_spaces() {
         let golden = [
             ("hello", "hello"),
             ("  hello\t\r\n", "hello"),
@@ -190,7 +287,7 @@ mod tests {
             ("a", "a"),
             (" ", ""),
             ("\u{e9}", "\u{e9}"),
-            ("a\rb", "a\rb"),
+            ("a\rb\r\nc", "a b  c"),
         ];
         for (message, expected) in golden {
             assert_eq!(
@@ -203,9 +300,12 @@ mod tests {
 
     #[test]
     fn messages_are_joined_into_one_frame() {
-        assert_eq!(sealed(&["a", "b"]).frame(), b"\x81\x03a\nb");
-        assert_eq!(sealed(&["", "", "x"]).frame(), b"\x81\x03\n\nx");
-        assert_eq!(sealed(&[""]).frame(), b"\x81\x00");
+        assert_eq!(sealed(&["a", "b"]).whole(Framing::Lines), b"\x81\x03a\nb");
+        assert_eq!(
+            sealed(&["", "", "x"]).whole(Framing::Lines),
+            b"\x81\x03\n\nx"
+        );
+        assert_eq!(sealed(&[""]).whole(Framing::Lines), b"\x81\x00");
     }
 
     #[test]
@@ -213,8 +313,11 @@ mod tests {
         for len in [0, 1, 125, 126, 65_535, 65_536] {
             let batch = sealed(&[&"x".repeat(len)]);
             let header = ServerHeader::encode(Opcode::Text, len);
-            assert_eq!(batch.frame().len(), header.as_bytes().len() + len);
-            assert!(batch.frame().starts_with(header.as_bytes()));
+            assert_eq!(
+                batch.whole(Framing::Lines).len(),
+                header.as_bytes().len() + len
+            );
+            assert!(batch.whole(Framing::Lines).starts_with(header.as_bytes()));
         }
     }
 
@@ -225,8 +328,8 @@ mod tests {
         assert!(batch.is_empty());
         assert!(batch.held_len() <= KEPT_CAPACITY_MAX);
         batch.push("again", 0);
-        batch.seal();
-        assert_eq!(batch.frame(), b"\x81\x05again");
+        batch.seal(Tick::START);
+        assert_eq!(batch.whole(Framing::Lines), b"\x81\x05again");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Where a reader that is behind stands in a room's log, and the frame of which it has a part.
 
-use super::framing::{self, JOINED_TEXT_MAX};
+use super::framing::{self, Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
 use super::hub::{Hub, RoomId};
-use super::log::Log;
+use super::id::Id;
+use super::log::{Log, Pool};
+use super::notice;
 use crate::ws::frame::ServerHeader;
 
 /// A place in a room's log. While it stands at a batch, that batch and all behind it are kept: a cursor is
@@ -10,42 +12,83 @@ use crate::ws::frame::ServerHeader;
 #[derive(Debug)]
 pub struct Cursor {
     room: RoomId,
+    framing: Framing,
+    /// How many messages of the next batch are left out: the reader starts behind them.
+    skip: u32,
     /// The number of the next batch, or of the first one of the frame.
     batch: u64,
     /// The number of the batch before which the reader stops; it has left the room.
     end: Option<u64>,
+    /// How many messages before the next batch the reader will not get, and has not been told of.
+    skipped: u64,
     frame: Option<Frame>,
 }
 
-/// The frame that is next, as it was last shown. It may still grow while none of its bytes are written.
+/// What is written next, as it was last shown: one frame of a joined framing, or any number of others. It may still
+/// grow while none of its bytes are written.
 #[derive(Debug)]
 struct Frame {
-    /// How many batches it is made of.
-    batches: u64,
-    /// The header, where it joins several batches.
-    header: Option<ServerHeader>,
+    content: Content,
     len: usize,
     written: usize,
 }
 
+#[derive(Debug)]
+enum Content {
+    /// One batch from its beginning.
+    Whole,
+    /// Batches, the first of them from a place in its body on.
+    Bodies {
+        batches: u64,
+        first_offset: usize,
+        header: Option<ServerHeader>,
+    },
+    /// That messages were skipped.
+    Notice(Vec<u8>),
+}
+
+impl Content {
+    fn batches(&self) -> u64 {
+        match self {
+            Self::Whole => 1,
+            Self::Bodies { batches, .. } => *batches,
+            Self::Notice(_) => 0,
+        }
+    }
+}
+
 impl Cursor {
-    /// A cursor at a batch of which the socket took `written` bytes directly.
-    pub fn new(room: RoomId, batch: u64, written: usize, log: &mut Log) -> Self {
-        log.pin(batch);
-        let mut cursor = Self {
+    /// A cursor at a batch of which `skip` messages are left out.
+    pub fn new(room: RoomId, framing: Framing, batch: u64, skip: u32, hub: &mut Hub) -> Self {
+        if let Some((log, pool)) = hub.log_mut(room) {
+            log.pin(batch, pool);
+        }
+        Self {
             room,
+            framing,
+            skip,
             batch,
             end: None,
+            skipped: 0,
             frame: None,
-        };
-        if written > 0 {
-            cursor.frame = log.batch(batch).map(|batch| Frame {
-                batches: 1,
-                header: None,
-                len: batch.frame().len(),
-                written,
-            });
         }
+    }
+
+    /// A cursor at a batch of which the socket took `written` bytes directly.
+    pub fn in_batch(
+        room: RoomId,
+        framing: Framing,
+        batch: u64,
+        written: usize,
+        hub: &mut Hub,
+    ) -> Self {
+        let mut cursor = Self::new(room, framing, batch, 0, hub);
+        let batch = hub.log(room).and_then(|log| log.batch(batch));
+        cursor.frame = batch.map(|batch| Frame {
+            content: Content::Whole,
+            len: batch.whole(framing).len(),
+            written,
+        });
         cursor
     }
 
@@ -61,7 +104,7 @@ impl Cursor {
 
     /// Whether nothing is left to be written, for now or for good.
     pub fn is_caught_up(&self, log: &Log) -> bool {
-        self.batch >= self.stop(log)
+        self.skipped == 0 && self.batch >= self.stop(log)
     }
 
     /// Whether a frame has been begun, which nothing else may interrupt.
@@ -69,17 +112,27 @@ impl Cursor {
         self.frame.as_ref().is_some_and(|frame| frame.written > 0)
     }
 
-    /// How many messages wait, not counting those of a frame that has been begun: the length of the send queue.
-    pub fn waiting_messages(&self, log: &Log) -> u64 {
-        let next = match &self.frame {
-            Some(frame) if frame.written > 0 => self.batch + frame.batches,
+    /// The number of the first batch of which nothing was written.
+    fn next_batch(&self) -> u64 {
+        match &self.frame {
+            Some(frame) if frame.written > 0 => self.batch + frame.content.batches(),
             _ => self.batch,
-        };
-        let stop = log.messages_before(self.stop(log));
-        stop.saturating_sub(log.messages_before(next))
+        }
     }
 
-    /// How many bytes are left to be written, give or take the headers.
+    /// How many messages wait, not counting those of a frame that has been begun: the length of the send queue.
+    pub fn waiting_messages(&self, log: &Log) -> u64 {
+        let next = self.next_batch();
+        let left_out = if next == self.batch {
+            self.skip.into()
+        } else {
+            0
+        };
+        let stop = log.messages_before(self.stop(log));
+        stop.saturating_sub(log.messages_before(next) + left_out)
+    }
+
+    /// How many bytes are left to be written, give or take the framing.
     pub fn queued_len(&self, log: &Log) -> usize {
         let text_before = |number| {
             log.batch(number)
@@ -92,29 +145,55 @@ impl Cursor {
             .saturating_sub(written)
     }
 
-    /// What is to be written next; empty if the reader is caught up. `gather` holds what has to be joined.
+    /// Leaves out all that waits and has not been begun; the reader is told how much, before it gets what is published
+    /// from now on. Returns what is left of the frame that was begun, which is to be written first.
+    pub fn skip_waiting(&mut self, hub: &mut Hub) -> Vec<u8> {
+        let Some((log, pool)) = hub.log_mut(self.room) else {
+            return Vec::new();
+        };
+        let mut rest = Vec::new();
+        let waiting = self.waiting_messages(log);
+        if let Some(frame) = self.frame.take_if(|frame| frame.written > 0) {
+            if matches!(frame.content, Content::Notice(_)) {
+                self.skipped = 0;
+            }
+            self.copy(&frame, log, usize::MAX, &mut rest);
+        }
+        self.frame = None;
+        self.skipped += waiting;
+        self.skip = 0;
+        let stop = self.stop(log);
+        self.move_to(stop, log, pool);
+        rest
+    }
+
+    /// What is to be written next; empty if the reader is caught up. `gather` holds what has to be put together.
     ///
     /// A frame of which bytes were written is begun: what is published later goes into the next one.
-    pub fn next_bytes<'a>(&mut self, log: &'a Log, gather: &'a mut Vec<u8>) -> &'a [u8] {
+    pub fn next_bytes<'a>(
+        &'a mut self,
+        log: &'a mut Log,
+        pool: &mut Pool,
+        gather: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
         if !self.is_mid_frame() {
-            self.form_frame(log);
+            self.form_frame(log, pool);
         }
         let Some(frame) = &self.frame else {
             return &[];
         };
-        match frame.header {
-            None => {
-                let bytes = log.batch(self.batch).map_or(&[][..], |batch| batch.frame());
-                bytes.get(frame.written..).unwrap_or_default()
+        let bytes = match &frame.content {
+            Content::Notice(bytes) => bytes,
+            Content::Whole => log
+                .batch(self.batch)
+                .map_or(&[][..], |batch| batch.whole(self.framing)),
+            Content::Bodies { .. } => {
+                gather.clear();
+                self.copy(frame, log, GATHER_LEN, gather);
+                return gather;
             }
-            Some(header) => {
-                let texts = (self.batch..self.batch + frame.batches)
-                    .filter_map(|number| log.batch(number))
-                    .map(super::batch::Batch::text);
-                framing::gather_lines(header, texts, frame.written, gather);
-                gather
-            }
-        }
+        };
+        bytes.get(frame.written..).unwrap_or_default()
     }
 
     /// Notes that `len` bytes were written of what [`Cursor::next_bytes`] showed.
@@ -126,12 +205,13 @@ impl Cursor {
         if frame.written < frame.len {
             return;
         }
-        let left = self.batch;
-        self.batch += frame.batches;
+        let batches = frame.content.batches();
         self.frame = None;
-        if let Some((log, pool)) = hub.log_mut(self.room) {
-            log.pin(self.batch);
-            log.unpin(left, pool);
+        if batches == 0 {
+            self.skipped = 0;
+        } else if let Some((log, pool)) = hub.log_mut(self.room) {
+            self.skip = 0;
+            self.move_to(self.batch + batches, log, pool);
         }
     }
 
@@ -142,31 +222,105 @@ impl Cursor {
         }
     }
 
-    /// Makes one frame of the batches that wait, as many as may be joined.
-    fn form_frame(&mut self, log: &Log) {
+    fn move_to(&mut self, batch: u64, log: &mut Log, pool: &mut Pool) {
+        let left = self.batch;
+        self.batch = batch;
+        log.pin(batch, pool);
+        log.unpin(left, pool);
+    }
+
+    /// Appends what is left of a frame to `out`, as far as `max` bytes go.
+    fn copy(&self, frame: &Frame, log: &Log, max: usize, out: &mut Vec<u8>) {
+        let mut gather = Gather {
+            skip: frame.written,
+            max,
+            out,
+        };
+        match &frame.content {
+            Content::Notice(bytes) => _ = gather.push(bytes),
+            Content::Whole => {
+                let batch = log.batch(self.batch);
+                gather.push(batch.map_or(&[], |batch| batch.whole(self.framing)));
+            }
+            Content::Bodies {
+                batches,
+                first_offset,
+                header,
+            } => {
+                let numbers = self.batch..self.batch + batches;
+                let bodies = numbers.filter_map(|number| log.batch(number));
+                let mut bodies = bodies.map(|batch| batch.body(self.framing));
+                let first = bodies.next().unwrap_or_default();
+                let header = header.as_ref().map_or(&[][..], ServerHeader::as_bytes);
+                let _ = gather.push(header)
+                    && gather.push(first.get(*first_offset..).unwrap_or_default())
+                    && bodies
+                        .all(|body| gather.push(self.framing.separator()) && gather.push(body));
+            }
+        }
+    }
+
+    /// Makes a frame of what waits, as much as may travel together.
+    fn form_frame(&mut self, log: &mut Log, pool: &mut Pool) {
+        self.frame = if self.skipped > 0 {
+            Some(self.form_notice(log))
+        } else {
+            self.form_bodies(log, pool)
+        };
+    }
+
+    fn form_notice(&self, log: &Log) -> Frame {
+        let position = Id {
+            epoch: log.epoch(),
+            seq: log.messages_before(self.batch),
+        };
+        let bytes = notice::gap(self.framing, position, Some(self.skipped));
+        Frame {
+            len: bytes.len(),
+            content: Content::Notice(bytes),
+            written: 0,
+        }
+    }
+
+    fn form_bodies(&self, log: &mut Log, pool: &mut Pool) -> Option<Frame> {
         let stop = self.stop(log);
-        let mut batches = 0;
-        let mut text_len = 0;
-        while self.batch + batches < stop
-            && let Some(batch) = log.batch(self.batch + batches)
-        {
-            let joined_len = match batches {
-                0 => batch.text_len(),
-                _ => text_len + 1 + batch.text_len(),
+        let separator_len = self.framing.separator().len();
+        let (mut batches, mut len, mut first_offset) = (0, 0, 0);
+        while self.batch + batches < stop {
+            let number = self.batch + batches;
+            log.build(number, self.framing, pool);
+            let batch = log.batch(number)?;
+            let body_len = batch.body(self.framing).len();
+            let joined_len = if batches == 0 {
+                if self.skip > 0 {
+                    first_offset = batch.offset(self.skip, self.framing, log.epoch());
+                }
+                body_len - first_offset.min(body_len)
+            } else {
+                len + separator_len + body_len
             };
             if batches > 0 && joined_len > JOINED_TEXT_MAX {
                 break;
             }
-            text_len = joined_len;
+            len = joined_len;
             batches += 1;
         }
-        let header = framing::line_header(text_len);
-        self.frame = (batches > 0).then(|| Frame {
-            batches,
-            header: (batches > 1).then_some(header),
-            len: header.as_bytes().len() + text_len,
+        let header = self.framing.is_joined().then(|| framing::header(len));
+        let header_len = header.as_ref().map_or(0, |header| header.as_bytes().len());
+        let content = match (batches, first_offset) {
+            (0, _) => return None,
+            (1, 0) => Content::Whole,
+            _ => Content::Bodies {
+                batches,
+                first_offset,
+                header,
+            },
+        };
+        Some(Frame {
+            content,
+            len: header_len + len,
             written: 0,
-        });
+        })
     }
 
     /// The number of the first batch that the reader does not get, or not yet.

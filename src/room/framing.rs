@@ -1,8 +1,11 @@
-//! How a reader gets messages framed. The framing of lines: all messages that wait travel in one text
-//! message, joined by newlines. Joining several batches into one frame belongs to this framing alone.
+//! How a reader gets messages framed, and a batch's bytes in each framing.
+//!
+//! Lines join: all messages that wait travel in one text message. Every other framing puts finished frames or
+//! events one behind the other, so that what waits is simply their concatenation.
 
 use super::batch::BATCH_TEXT_MAX;
-use crate::ws::frame::{Opcode, ServerHeader};
+use super::id::Id;
+use crate::ws::frame::{Opcode, SERVER_HEADER_MAX, ServerHeader};
 
 /// The most text that is joined into one frame, in bytes. Common clients close on messages over 1 MiB.
 /// A batch that is longer, because of one long message, travels on its own.
@@ -10,29 +13,193 @@ pub const JOINED_TEXT_MAX: usize = BATCH_TEXT_MAX;
 /// The length of the shared buffer in which waiting bytes are put together, and so of one write.
 pub const GATHER_LEN: usize = 64 * 1024;
 
-/// The header of a frame of lines.
+/// How many framings there are.
+pub const FRAMINGS: usize = 5;
+
+/// How a reader gets its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Framing {
+    /// What waits is one text message, joined by newlines.
+    Lines,
+    /// Each message is a text message.
+    Single,
+    /// As lines, with the id before each message.
+    NumberedLines,
+    /// Each message is a text message, its id before it.
+    NumberedSingle,
+    /// Server-sent events.
+    Events,
+}
+
+/// The framings that are not built with the batch itself, but when a reader wants them.
+pub const DERIVED: [Framing; FRAMINGS - 1] = [
+    Framing::Single,
+    Framing::NumberedLines,
+    Framing::NumberedSingle,
+    Framing::Events,
+];
+
+impl Framing {
+    /// Whether messages that wait are joined into one frame.
+    #[inline]
+    pub fn is_joined(self) -> bool {
+        matches!(self, Self::Lines | Self::NumberedLines)
+    }
+
+    /// Whether a reader knows the ids, so that it can be told of a gap.
+    #[inline]
+    pub fn has_ids(self) -> bool {
+        !matches!(self, Self::Lines | Self::Single)
+    }
+
+    /// Whether the reader is a WebSocket.
+    #[inline]
+    pub fn is_websocket(self) -> bool {
+        self != Self::Events
+    }
+
+    /// What stands between the bodies of two batches.
+    pub(super) fn separator(self) -> &'static [u8] {
+        if self.is_joined() { b"\n" } else { b"" }
+    }
+
+    /// The length of a message in the body of a batch, without separators.
+    fn message_len(self, text_len: usize, id: Id) -> usize {
+        let line_len = id.encoded_len() + 1 + text_len;
+        match self {
+            Self::Lines => text_len,
+            Self::NumberedLines => line_len,
+            Self::Single => header(text_len).as_bytes().len() + text_len,
+            Self::NumberedSingle => header(line_len).as_bytes().len() + line_len,
+            Self::Events => {
+                EVENT_ID.len() + id.encoded_len() + EVENT_DATA.len() + text_len + EVENT_END.len()
+            }
+        }
+    }
+
+    /// Where a message begins in the body of a batch: behind the `skip` messages before it. The first message of
+    /// `text` has the id `first`.
+    pub(super) fn offset(self, skip: u32, text: &[u8], first: Id) -> usize {
+        let messages = lines(text).zip(first.seq..).take(skip as usize);
+        let separator_len = self.separator().len();
+        messages
+            .map(|(line, seq)| self.message_len(line.len(), Id { seq, ..first }) + separator_len)
+            .sum()
+    }
+}
+
+const EVENT_ID: &[u8] = b"id: ";
+const EVENT_DATA: &[u8] = b"\ndata: ";
+const EVENT_END: &[u8] = b"\n\n";
+
+/// The header of a text message.
 #[inline]
-pub fn line_header(text_len: usize) -> ServerHeader {
+pub fn header(text_len: usize) -> ServerHeader {
     ServerHeader::encode(Opcode::Text, text_len)
 }
 
-/// Fills `out` with a frame of lines from its byte `skip` on, as far as [`GATHER_LEN`] goes: the header, then
-/// the texts, joined by newlines.
-pub fn gather_lines<'a>(
-    header: ServerHeader,
-    texts: impl Iterator<Item = &'a [u8]>,
-    skip: usize,
-    out: &mut Vec<u8>,
-) {
-    out.clear();
-    let mut gather = Gather { skip, out };
-    if !gather.push(header.as_bytes()) {
-        return;
-    }
-    for (index, text) in texts.enumerate() {
-        if (index > 0 && !gather.push(b"\n")) || !gather.push(text) {
-            return;
+/// The messages of a batch: none of them has a newline.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n')
+}
+
+/// The bytes of a batch in one framing. Joined ones have room for the frame header in front of the body.
+#[derive(Debug, Default)]
+pub struct Form {
+    bytes: Vec<u8>,
+    /// Where the frame begins in `bytes`.
+    start: usize,
+}
+
+impl Form {
+    /// Frames the messages of `text`, the first of which has the id `first`, in an empty buffer.
+    pub fn build(framing: Framing, text: &[u8], first: Id, mut bytes: Vec<u8>) -> Self {
+        if framing.is_joined() {
+            bytes.resize(SERVER_HEADER_MAX, 0);
         }
+        let end = framing.offset(u32::MAX, text, first);
+        bytes.reserve_exact(end);
+        for (index, (line, seq)) in lines(text).zip(first.seq..).enumerate() {
+            let id = Id { seq, ..first };
+            if index > 0 {
+                bytes.extend_from_slice(framing.separator());
+            }
+            push_message(framing, line, id, &mut bytes);
+        }
+        let start = match framing.is_joined() {
+            true => SERVER_HEADER_MAX - usize::from(put_header(&mut bytes)),
+            false => 0,
+        };
+        Self { bytes, start }
+    }
+
+    /// All frames or events, as a reader that is caught up gets them.
+    #[inline]
+    pub fn whole(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// The messages without the header of the frame that joins them.
+    pub fn body(&self, framing: Framing) -> &[u8] {
+        let start = if framing.is_joined() {
+            SERVER_HEADER_MAX
+        } else {
+            0
+        };
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
+    /// The memory behind it, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Whether it was built.
+    pub fn is_built(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    /// The buffer, emptied.
+    pub fn into_buffer(mut self) -> Vec<u8> {
+        self.bytes.clear();
+        self.bytes
+    }
+}
+
+/// Writes the header of a frame into the room before its text. Returns the header's length.
+pub(super) fn put_header(bytes: &mut [u8]) -> u8 {
+    let header = header(bytes.len().saturating_sub(SERVER_HEADER_MAX));
+    let len = header.as_bytes().len();
+    if let Some(room) = bytes.get_mut(SERVER_HEADER_MAX - len..SERVER_HEADER_MAX) {
+        room.copy_from_slice(header.as_bytes());
+    }
+    u8::try_from(len).unwrap_or(0)
+}
+
+#[inline]
+fn push_message(framing: Framing, line: &[u8], id: Id, out: &mut Vec<u8>) {
+    match framing {
+        Framing::Lines => {}
+        Framing::Single => out.extend_from_slice(header(line.len()).as_bytes()),
+        Framing::NumberedSingle => {
+            out.extend_from_slice(header(id.encoded_len() + 1 + line.len()).as_bytes());
+            id.encode(out);
+            out.push(b' ');
+        }
+        Framing::NumberedLines => {
+            id.encode(out);
+            out.push(b' ');
+        }
+        Framing::Events => {
+            out.extend_from_slice(EVENT_ID);
+            id.encode(out);
+            out.extend_from_slice(EVENT_DATA);
+        }
+    }
+    out.extend_from_slice(line);
+    if framing == Framing::Events {
+        out.extend_from_slice(EVENT_END);
     }
 }
 
@@ -40,7 +207,9 @@ pub fn gather_lines<'a>(
 pub struct Gather<'a> {
     /// How many bytes are still to be left out.
     pub skip: usize,
-    /// The shared buffer.
+    /// How many bytes may be put together.
+    pub max: usize,
+    /// Where to.
     pub out: &'a mut Vec<u8>,
 }
 
@@ -50,9 +219,68 @@ impl Gather<'_> {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
         let bytes = bytes.get(skipped..).unwrap_or_default();
-        let room = GATHER_LEN - self.out.len();
+        let room = self.max - self.out.len();
         self.out
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        self.out.len() < GATHER_LEN
+        self.out.len() < self.max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(seq: u64) -> Id {
+        let id = Id::parse(b"k3v9q2c1-0").expect("an id");
+        Id { seq, ..id }
+    }
+
+    #[test]
+    fn every_framing_has_its_bytes() {
+        let golden: [(Framing, &[u8]); FRAMINGS] = [
+            (Framing::Lines, b"\x81\x07hi\n\nyou"),
+            (Framing::Single, b"\x81\x02hi\x81\x00\x81\x03you"),
+            (
+                Framing::NumberedLines,
+                b"\x81\x2ak3v9q2c1-9 hi\nk3v9q2c1-10 \nk3v9q2c1-11 you",
+            ),
+            (
+                Framing::NumberedSingle,
+                b"\x81\x0dk3v9q2c1-9 hi\x81\x0ck3v9q2c1-10 \x81\x0fk3v9q2c1-11 you",
+            ),
+            (
+                Framing::Events,
+                b"id: k3v9q2c1-9\ndata: hi\n\nid: k3v9q2c1-10\ndata: \n\nid: k3v9q2c1-11\ndata: you\n\n",
+            ),
+        ];
+        for (framing, bytes) in golden {
+            let text = b"hi\n\nyou";
+            let form = Form::build(framing, text, first(9), Vec::new());
+            let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
+            assert_eq!(shown(form.whole()), shown(bytes), "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_begins_where_the_framing_says() {
+        let texts = [
+            "",
+            "a",
+            &"x".repeat(125),
+            &"y".repeat(126),
+            &"z".repeat(70_000),
+        ];
+        for framing in [Framing::Lines].into_iter().chain(DERIVED) {
+            let text = texts.join("\n");
+            let all = Form::build(framing, text.as_bytes(), first(8), Vec::new());
+            for skip in 0..texts.len() {
+                let rest = texts[skip..].join("\n");
+                let rest =
+                    Form::build(framing, rest.as_bytes(), first(8 + skip as u64), Vec::new());
+                let offset = framing.offset(skip as u32, text.as_bytes(), first(8));
+                let body = all.body(framing).get(offset..);
+                assert_eq!(body, Some(rest.body(framing)), "{framing:?} {skip}");
+            }
+        }
     }
 }

@@ -1,19 +1,42 @@
-//! All rooms: their members and their logs.
+//! All rooms, by name: they are made when somebody asks for them, and forgotten by themselves.
 //!
 //! Plain operations on vectors, called straight from the loop. What a turn costs depends on the rooms that
 //! have something new and on their members, not on how many rooms there are.
 
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
 use slab::Slab;
 
-use super::log::{Log, Pool};
+use super::framing::Framing;
+use super::id::Id;
+use super::log::{HistoryBounds, Log, Pool};
+use super::notice::Answer;
+use super::recency::Recency;
+use super::room::Room;
+use super::start::Start;
 use crate::id::ClientId;
+use crate::time::{Deadlines, Entry, Tick};
 
 /// Why looking up a member's room cannot fail.
 const IS_KEPT: &str = "a room is kept while it has members";
+/// How long a room is remembered when it has neither listeners nor history.
+pub const ROOM_MEMORY: Duration = Duration::from_secs(300);
 
 /// A room's place among all rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoomId(u32);
+
+impl RoomId {
+    pub(super) fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("rooms are fewer than 32 bits count"))
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A member's seat in a room. The client holds it, and the hub says whose seat changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,127 +44,390 @@ pub struct Membership {
     /// The room.
     pub room: RoomId,
     seat: u32,
+    /// How the member gets its messages.
+    pub framing: Framing,
+    /// Whether it is told how many listen.
+    pub wants_here: bool,
 }
+
+/// How a client listens to a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listening {
+    /// How it gets its messages.
+    pub framing: Framing,
+    /// Whether it is told how many listen.
+    pub wants_here: bool,
+    /// Where it starts.
+    pub start: Start,
+}
+
+/// What a new member begins with.
+#[derive(Debug)]
+pub struct Joined {
+    /// Its seat.
+    pub membership: Membership,
+    /// The answer to where it starts.
+    pub answer: Answer,
+    /// The position just before the next message it gets.
+    pub position: Id,
+    /// Where it stands in the log, if there is something that it gets or must not get: a batch, and how many of
+    /// that batch's messages are left out.
+    pub cursor: Option<(u64, u32)>,
+}
+
+/// The bounds on rooms.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How many rooms there may be.
+    pub rooms: usize,
+    /// How many messages a batch may have: as many as fit into an empty send queue.
+    pub batch_messages: u64,
+    /// How long messages wait for others before they are offered.
+    pub linger: Duration,
+    /// What a room keeps.
+    pub history: HistoryBounds,
+    /// What all rooms together keep, in bytes.
+    pub history_len: usize,
+}
+
+/// There are as many rooms as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyRooms;
 
 /// All rooms.
 #[derive(Debug)]
 pub struct Hub {
+    bounds: Bounds,
+    names: HashMap<Rc<str>, RoomId>,
     rooms: Slab<Room>,
-    /// The rooms that may have something new.
-    news: Vec<RoomId>,
-    /// How many messages a batch may have: as many as fit into an empty send queue.
-    batch_messages_max: usize,
+    /// The rooms that may have something new, and when it is to be offered, counted from the start.
+    news: VecDeque<(Duration, RoomId)>,
+    /// The rooms with history, the one published to least recently first.
+    recency: Recency,
+    /// When a room has history that is too old, or is to be forgotten.
+    deadlines: Deadlines,
+    /// When the members of a room are to be told how many they are.
+    here: Deadlines,
+    now: Duration,
     pool: Pool,
 }
 
-/// The clients that read the same log.
-///
-/// Members stand in a dense array, because a broadcast walks all of them.
-#[derive(Debug, Default)]
-struct Room {
-    members: Vec<ClientId>,
-    log: Log,
-    /// Whether it is on the list of rooms that may have something new.
-    is_listed: bool,
-}
-
 impl Hub {
-    /// A hub with one room, whose batches have at most `batch_messages_max` messages.
-    pub fn new(batch_messages_max: usize) -> Self {
-        let mut rooms = Slab::new();
-        rooms.insert(Room::default());
+    /// A hub without rooms.
+    pub fn new(bounds: Bounds) -> Self {
         Self {
-            rooms,
-            news: Vec::new(),
-            batch_messages_max,
-            pool: Pool::default(),
+            names: HashMap::new(),
+            rooms: Slab::new(),
+            news: VecDeque::new(),
+            recency: Recency::default(),
+            deadlines: Deadlines::default(),
+            here: Deadlines::default(),
+            now: Duration::ZERO,
+            pool: Pool::new(bounds.history),
+            bounds,
         }
     }
 
-    /// The room of those who name none.
-    pub fn default_room(&self) -> RoomId {
-        RoomId(0)
+    /// A turn begins.
+    pub fn begin_turn(&mut self, tick: Tick, now: Duration) {
+        self.pool.now = tick;
+        self.now = now;
     }
 
-    /// Lets a client into a room. It gets what is published from the returned batch on: the open batch is
-    /// sealed before.
-    pub fn join(&mut self, id: RoomId, client: ClientId) -> (Membership, u64) {
-        let room = self.rooms.get_mut(id.0 as usize).expect(IS_KEPT);
-        room.log.seal(&mut self.pool);
-        let seat = u32::try_from(room.members.len()).expect("slots of clients are 32-bit numbers");
-        room.members.push(client);
-        (Membership { room: id, seat }, room.log.end())
+    /// The room of this name, which is made if there is none.
+    ///
+    /// # Errors
+    /// There are too many already.
+    pub fn enter(&mut self, name: &str) -> Result<RoomId, TooManyRooms> {
+        if let Some(id) = self.names.get(name) {
+            return Ok(*id);
+        }
+        if self.rooms.len() >= self.bounds.rooms {
+            return Err(TooManyRooms);
+        }
+        let name: Rc<str> = name.into();
+        let id = RoomId::from_index(self.rooms.insert(Room::new(name.clone(), self.pool.now)));
+        self.names.insert(name, id);
+        self.schedule(id);
+        Ok(id)
+    }
+
+    /// Lets a client into a room. What was published before is sealed, so that it ends where the client starts.
+    pub fn join(&mut self, id: RoomId, client: ClientId, listening: Listening) -> Joined {
+        let room = self.rooms.get_mut(id.index()).expect(IS_KEPT);
+        let (answer, position, cursor) = room.begin(listening.start, &mut self.pool);
+        let seat = room.add_member(client, &listening);
+        let membership = Membership {
+            room: id,
+            seat,
+            framing: listening.framing,
+            wants_here: listening.wants_here,
+        };
+        self.note_count(id);
+        Joined {
+            membership,
+            answer,
+            position,
+            cursor,
+        }
     }
 
     /// Takes a client out of its room. The open batch is sealed before, so that the log's end tells what the
     /// client is still to get. Returns the member that got the free seat, which has to be told.
-    pub fn leave(&mut self, membership: Membership) -> Option<ClientId> {
-        let room = self
-            .rooms
-            .get_mut(membership.room.0 as usize)
-            .expect(IS_KEPT);
-        room.log.seal(&mut self.pool);
-        room.members.swap_remove(membership.seat as usize);
-        room.members.get(membership.seat as usize).copied()
+    pub fn leave(&mut self, left: Membership) -> Option<ClientId> {
+        let room = self.rooms.get_mut(left.room.index()).expect(IS_KEPT);
+        if let Some(log) = &mut room.log {
+            log.seal(&mut self.pool);
+        }
+        let moved = room.remove_member(left.seat, left.framing, left.wants_here);
+        if room.members.is_empty() {
+            room.quiet_since = self.pool.now;
+            self.schedule(left.room);
+        }
+        self.note_count(left.room);
+        moved
     }
 
     /// The members of a room, in no particular order.
     #[inline]
     pub fn members(&self, id: RoomId) -> &[ClientId] {
-        let room = self.rooms.get(id.0 as usize);
+        let room = self.rooms.get(id.index());
         room.map_or(&[], |room| &room.members)
     }
 
     /// Publishes a message. Returns how many batches are full with it, which are then sealed.
     #[inline]
     pub fn publish(&mut self, id: RoomId, message: &str) -> usize {
-        let room = self.rooms.get_mut(id.0 as usize).expect(IS_KEPT);
-        if !room.is_listed {
-            room.is_listed = true;
-            self.news.push(id);
+        let Self { rooms, pool, .. } = self;
+        let room = rooms.get_mut(id.index()).expect(IS_KEPT);
+        let messages_max = self.bounds.batch_messages;
+        let sealed = room.log_mut().publish(message, messages_max, pool);
+        if !room.is_listed || sealed > 0 {
+            self.list(id, sealed);
         }
-        room.log
-            .publish(message, self.batch_messages_max, &mut self.pool)
+        sealed
     }
 
-    /// Whether anything was published that has not been offered to everybody.
+    /// Publishes messages together, behind all that was published before: they are one batch, as far as the bounds on
+    /// its length allow. Returns how many batches were sealed.
+    pub fn publish_all<'a>(
+        &mut self,
+        id: RoomId,
+        messages: impl Iterator<Item = &'a str>,
+    ) -> usize {
+        let Self { rooms, pool, .. } = self;
+        let room = rooms.get_mut(id.index()).expect(IS_KEPT);
+        let log = room.log_mut();
+        log.seal(pool);
+        let mut sealed = 1;
+        for message in messages {
+            sealed += log.publish(message, u64::MAX, pool);
+        }
+        log.seal(pool);
+        self.list(id, sealed);
+        sealed
+    }
+
+    /// Puts a room on the list of those with something new. What fills a batch waits for nothing.
+    fn list(&mut self, id: RoomId, sealed: usize) {
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        let linger = self.bounds.linger;
+        if sealed > 0 && !linger.is_zero() {
+            self.news.push_front((self.now, id));
+        } else if !room.is_listed {
+            self.news.push_back((self.now + linger, id));
+        }
+        room.is_listed = true;
+    }
+
+    /// The id of the last message of a room that was just entered.
+    pub fn head(&self, id: RoomId) -> Id {
+        let room = self.rooms.get(id.index()).expect(IS_KEPT);
+        room.head()
+    }
+
+    /// When something is to be offered, counted from the start.
     #[inline]
-    pub fn has_news(&self) -> bool {
-        !self.news.is_empty()
+    pub fn news_due(&self) -> Option<Duration> {
+        self.news.front().map(|(due, _)| *due)
     }
 
-    /// Takes one of the rooms with something new, and seals its batch; to be called until there is none.
+    /// Takes one of the rooms whose news are to be offered now: sealed, in the framings of its members. To be called
+    /// until there is none.
     pub fn pop_news(&mut self) -> Option<RoomId> {
-        let id = self.news.pop()?;
-        let room = self.rooms.get_mut(id.0 as usize)?;
-        room.is_listed = false;
-        room.log.seal(&mut self.pool);
-        Some(id)
+        while let Some(&(due, id)) = self.news.front()
+            && due <= self.now
+        {
+            self.news.pop_front();
+            let Some(room) = self.rooms.get_mut(id.index()).filter(|room| room.is_listed) else {
+                continue;
+            };
+            room.is_listed = false;
+            room.quiet_since = self.pool.now;
+            if let Some(log) = &mut room.log {
+                log.seal(&mut self.pool);
+                log.build_news(&room.readers, &mut self.pool);
+            }
+            self.recency.touch(&mut self.rooms, id);
+            return Some(id);
+        }
+        None
     }
 
     /// Notes that all sealed batches of a room were offered to all of its members.
     pub fn note_offered(&mut self, id: RoomId) {
-        if let Some(room) = self.rooms.get_mut(id.0 as usize) {
-            room.log.note_offered(&mut self.pool);
+        if let Some((log, pool)) = self.log_mut(id) {
+            log.note_offered(pool);
+            self.schedule(id);
         }
     }
 
-    /// A room's log.
+    /// Keeps the history of all rooms together within its bound: the rooms that were published to least recently lose
+    /// theirs first.
+    pub fn bound_history(&mut self) {
+        for _ in 0..=self.rooms.len() {
+            let Some(id) = self.recency.oldest() else {
+                return;
+            };
+            let bound = self.bounds.history_len;
+            let Some((log, pool)) = self.log_mut(id) else {
+                return;
+            };
+            while pool.history_len() > bound && log.drop_oldest(pool) {}
+            if pool.history_len() <= bound {
+                return;
+            }
+            // What is left of it is needed by readers.
+            self.recency.touch(&mut self.rooms, id);
+        }
+    }
+
+    /// A room's log, if anything was published in it.
     #[inline]
     pub fn log(&self, id: RoomId) -> Option<&Log> {
-        self.rooms.get(id.0 as usize).map(|room| &room.log)
+        self.rooms.get(id.index())?.log.as_deref()
     }
 
     /// A room's log, and what all logs share.
     #[inline]
     pub fn log_mut(&mut self, id: RoomId) -> Option<(&mut Log, &mut Pool)> {
-        let room = self.rooms.get_mut(id.0 as usize)?;
-        Some((&mut room.log, &mut self.pool))
+        let log = self.rooms.get_mut(id.index())?.log.as_deref_mut()?;
+        Some((log, &mut self.pool))
     }
 
-    /// The bytes of all batches that are kept for readers, each counted once.
-    pub fn held_len(&self) -> usize {
-        self.pool.held_len()
+    /// What was answered to a publication with this key, if it was not long ago.
+    pub fn find_key(&mut self, id: RoomId, key: &[u8]) -> Option<Id> {
+        let keys = self.rooms.get_mut(id.index())?.keys.as_mut()?;
+        keys.get(key, self.pool.now)
+    }
+
+    /// Remembers what was answered to a publication with a new key.
+    pub fn remember_key(&mut self, id: RoomId, key: &[u8], answer: Id) {
+        if let Some(room) = self.rooms.get_mut(id.index()) {
+            let keys = room.keys.get_or_insert_default();
+            keys.insert(key, answer, self.pool.now);
+        }
+    }
+
+    /// The bytes of all batches that readers need, each counted once.
+    pub fn needed_len(&self) -> usize {
+        self.pool.needed_len()
+    }
+
+    /// The bytes of all batches that only history keeps.
+    pub fn history_len(&self) -> usize {
+        self.pool.history_len()
+    }
+
+    /// How many rooms there are.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// When a room is to be checked, or its members to be told how many they are; [`Tick::NEVER`] if never.
+    pub fn next_due(&self) -> Tick {
+        self.deadlines.next().min(self.here.next())
+    }
+
+    /// Lets history go that is too old, and forgets rooms that have been quiet for long enough.
+    pub fn check_rooms(&mut self) {
+        while let Some(rooms) = self.deadlines.pop(self.pool.now) {
+            for index in rooms {
+                self.check_room(RoomId(index));
+            }
+        }
+    }
+
+    fn check_room(&mut self, id: RoomId) {
+        let now = self.pool.now;
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        room.entry = Entry::NONE;
+        if room.drop_unused_log(&mut self.pool) {
+            room.quiet_since = now;
+            self.recency.remove(&mut self.rooms, id);
+        }
+        let Some(room) = self.rooms.get(id.index()) else {
+            return;
+        };
+        if room.is_forgettable() && room.quiet_since.after(ROOM_MEMORY) <= now {
+            self.names.remove(&room.name);
+            self.rooms.remove(id.index());
+        } else {
+            self.schedule(id);
+        }
+    }
+
+    /// Sees that a room is checked when it is next due. An entry that is early enough stays.
+    fn schedule(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        if room.entry.tick() != Tick::NEVER {
+            return;
+        }
+        let due = room.due(&self.pool).max(self.pool.now.plus_seconds(1));
+        if due != Tick::NEVER {
+            room.entry = self.deadlines.insert(due, id.0);
+        }
+    }
+
+    /// The number of listeners has changed: those who want to know are told, at most once a second.
+    fn note_count(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        if room.here_readers > 0 && !room.is_here_listed {
+            room.is_here_listed = true;
+            let due = room
+                .here_told
+                .map_or(self.pool.now, |told| told.plus_seconds(1));
+            self.here.insert(due.max(self.pool.now), id.0);
+        }
+    }
+
+    /// Takes the rooms whose members are to be told how many they are. To be called until there are none.
+    pub fn pop_here(&mut self) -> Option<Vec<RoomId>> {
+        let rooms = self.here.pop(self.pool.now)?;
+        let ids: Vec<RoomId> = rooms.into_iter().map(RoomId).collect();
+        for id in &ids {
+            if let Some(room) = self.rooms.get_mut(id.index()) {
+                room.is_here_listed = false;
+                room.here_told = Some(self.pool.now);
+            }
+        }
+        Some(ids)
+    }
+
+    /// How many listen, for a member that is to be shown a sign of life, unless it was told just now.
+    pub fn here_again(&self, membership: Membership) -> Option<usize> {
+        let room = self.rooms.get(membership.room.index())?;
+        let is_fresh = |told: Tick| told.plus_seconds(1) > self.pool.now;
+        let is_due = membership.wants_here && !room.here_told.is_some_and(is_fresh);
+        is_due.then_some(room.members.len())
     }
 }
 
@@ -159,17 +445,48 @@ impl Membership {
 mod tests {
     use std::num::NonZeroU32;
 
+    use super::super::batch::Batch;
     use super::*;
+
+    const MANY: Bounds = Bounds {
+        rooms: 3,
+        batch_messages: 256,
+        linger: Duration::ZERO,
+        history: HistoryBounds {
+            messages: 4,
+            len: 1 << 20,
+            age: Duration::from_secs(60),
+        },
+        history_len: 1 << 20,
+    };
+    const NEW: Listening = Listening {
+        framing: Framing::Lines,
+        wants_here: false,
+        start: Start::NEW,
+    };
 
     fn client(slot: u32) -> ClientId {
         ClientId::new(slot, NonZeroU32::MIN)
     }
 
+    fn offer(hub: &mut Hub) {
+        while let Some(room) = hub.pop_news() {
+            hub.note_offered(room);
+        }
+        hub.bound_history();
+    }
+
+    fn at(hub: &mut Hub, seconds: u64) {
+        let now = Duration::from_secs(seconds);
+        hub.begin_turn(Tick::at(now), now);
+        hub.check_rooms();
+    }
+
     #[test]
     fn members_come_and_go_in_any_order() {
-        let mut hub = Hub::new(256);
-        let room = hub.default_room();
-        let [a, b, c] = [0, 1, 2].map(|slot| hub.join(room, client(slot)).0);
+        let mut hub = Hub::new(MANY);
+        let room = hub.enter("").expect("there is room");
+        let [a, b, c] = [0, 1, 2].map(|slot| hub.join(room, client(slot), NEW).membership);
         assert_eq!(hub.leave(a), Some(client(2)));
         let c = c.moved_to(a);
         assert_eq!(hub.members(room), [client(2), client(1)]);
@@ -180,19 +497,139 @@ mod tests {
 
     #[test]
     fn a_joiner_begins_behind_what_was_published_before() {
-        let mut hub = Hub::new(256);
-        let room = hub.default_room();
-        assert_eq!(hub.join(room, client(0)).1, 0);
+        let mut hub = Hub::new(MANY);
+        let room = hub.enter("lobby").expect("there is room");
+        assert_eq!(hub.join(room, client(0), NEW).cursor, None);
         hub.publish(room, "before");
-        let (_, start) = hub.join(room, client(1));
+        let joined = hub.join(room, client(1), NEW);
+        assert_eq!((joined.cursor, joined.position.seq), (Some((1, 0)), 1));
         hub.publish(room, "after");
         assert_eq!(hub.pop_news(), Some(room));
         assert_eq!(hub.pop_news(), None);
-        let log = hub.log(room).expect("there is a room");
-        assert_eq!(
-            log.batch(start).map(super::super::batch::Batch::text),
-            Some(&b"after"[..])
-        );
+        let log = hub.log(room).expect("something was published");
+        assert_eq!(log.batch(1).map(Batch::text), Some(&b"after"[..]));
         assert_eq!(log.news(), 0..2);
+    }
+
+    #[test]
+    fn a_joiner_begins_inside_a_batch_and_exactly_so_many_messages_are_kept() {
+        let mut hub = Hub::new(MANY);
+        let room = hub.enter("").expect("there is room");
+        hub.publish_all(room, ["1", "2", "3"].into_iter());
+        offer(&mut hub);
+        hub.publish_all(room, ["4", "5", "6"].into_iter());
+        offer(&mut hub);
+        let mut start = |start| {
+            let listening = Listening { start, ..NEW };
+            let joined = hub.join(room, client(0), listening);
+            (joined.answer, joined.position.seq, joined.cursor)
+        };
+        let all = Start::Fresh { last: u64::MAX };
+        assert_eq!(start(all), (Answer::Fresh, 2, Some((0, 2))));
+        assert_eq!(
+            start(Start::Fresh { last: 2 }),
+            (Answer::Fresh, 4, Some((1, 1)))
+        );
+        assert_eq!(
+            start(Start::Fresh { last: 3 }),
+            (Answer::Fresh, 3, Some((1, 0)))
+        );
+        assert_eq!(start(Start::NEW), (Answer::Fresh, 6, None));
+    }
+
+    #[test]
+    fn a_room_is_forgotten_when_it_was_quiet_and_not_before() {
+        let mut hub = Hub::new(MANY);
+        at(&mut hub, 0);
+        let room = hub.enter("a").expect("there is room");
+        let member = hub.join(room, client(0), NEW).membership;
+        at(&mut hub, 1_000);
+        assert_eq!(hub.room_count(), 1, "it has a listener");
+        hub.publish(room, "kept");
+        offer(&mut hub);
+        let epoch = hub.head(room);
+        hub.leave(member);
+        at(&mut hub, 1_059);
+        assert!(hub.history_len() > 0);
+        at(&mut hub, 1_062);
+        assert_eq!(hub.history_len(), 0);
+        at(&mut hub, 1_361);
+        assert_eq!(hub.enter("a").map(|room| hub.head(room)), Ok(epoch));
+        at(&mut hub, 1_364);
+        assert_eq!((hub.room_count(), hub.next_due()), (0, Tick::NEVER));
+    }
+
+    #[test]
+    fn there_are_no_more_rooms_than_may_be() {
+        let mut hub = Hub::new(MANY);
+        for name in ["", "a", "b", "a"] {
+            assert!(hub.enter(name).is_ok(), "{name}");
+        }
+        assert_eq!(hub.enter("c"), Err(TooManyRooms));
+        assert!(hub.enter("b").is_ok());
+    }
+
+    #[test]
+    fn rooms_published_to_least_recently_lose_their_history_first() {
+        let mut bounds = MANY;
+        bounds.history_len = 3 * (size_of::<Batch>() + 64);
+        let mut hub = Hub::new(bounds);
+        let [a, b, c] = ["a", "b", "c"].map(|name| hub.enter(name).expect("there is room"));
+        for room in [a, b, c, a] {
+            hub.publish(room, "text");
+            offer(&mut hub);
+        }
+        let mut kept = |room| {
+            let start = Start::Fresh { last: u64::MAX };
+            let joined = hub.join(room, client(0), Listening { start, ..NEW });
+            hub.head(room).seq - joined.position.seq
+        };
+        assert_eq!([kept(a), kept(b), kept(c)], [2, 0, 1]);
+    }
+
+    #[test]
+    fn news_wait_for_company_unless_a_batch_is_full() {
+        let mut bounds = MANY;
+        bounds.linger = Duration::from_millis(50);
+        bounds.batch_messages = 2;
+        let mut hub = Hub::new(bounds);
+        let room = hub.enter("").expect("there is room");
+        let at = |hub: &mut Hub, millis| {
+            let now = Duration::from_millis(millis);
+            hub.begin_turn(Tick::at(now), now);
+            hub.pop_news()
+        };
+        hub.publish(room, "one");
+        assert_eq!(hub.news_due(), Some(bounds.linger));
+        assert_eq!(at(&mut hub, 49), None);
+        assert_eq!(at(&mut hub, 50), Some(room));
+        hub.publish(room, "two");
+        assert_eq!(at(&mut hub, 60), None);
+        hub.publish(room, "three");
+        assert_eq!(at(&mut hub, 60), Some(room));
+    }
+
+    #[test]
+    fn listeners_are_told_their_number_once_a_second_at_most() {
+        let mut hub = Hub::new(MANY);
+        at(&mut hub, 10);
+        let room = hub.enter("").expect("there is room");
+        let wants_here = Listening {
+            wants_here: true,
+            ..NEW
+        };
+        hub.join(room, client(0), NEW);
+        assert_eq!(hub.pop_here(), None);
+        let member = hub.join(room, client(1), wants_here).membership;
+        assert_eq!(hub.pop_here(), Some(vec![room]));
+        assert_eq!(hub.here_again(member), None);
+        hub.join(room, client(2), NEW);
+        hub.join(room, client(3), NEW);
+        assert_eq!(hub.pop_here(), None);
+        at(&mut hub, 11);
+        assert_eq!(hub.pop_here(), Some(vec![room]));
+        assert_eq!(hub.pop_here(), None);
+        at(&mut hub, 13);
+        assert_eq!(hub.here_again(member), Some(4));
     }
 }

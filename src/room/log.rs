@@ -1,44 +1,95 @@
-//! What was published in a room and is still needed: batches in order, the newest of them still open.
+//! What was published in a room and is still kept: batches in order, the newest of them still open.
 //!
-//! Batches are numbered from the room's beginning. A batch goes when it has been offered to everybody and no
-//! cursor stands at it or before it; its buffer serves a later batch, so that in the steady state nothing is
-//! allocated.
+//! Batches are numbered from the log's beginning. A batch is needed until it has been offered to everybody and no
+//! cursor stands at it or before it; then it is history, and goes when it is the oldest and the bounds on
+//! history say so. Its buffer serves a later batch, so that in the steady state nothing is allocated.
 
 use std::collections::VecDeque;
 use std::mem;
+use std::time::Duration;
 
-use super::batch::{BATCH_TEXT_MAX, Batch, trimmed};
+use super::batch::{Batch, Forms, KEPT_CAPACITY_MAX, trimmed};
+use super::framing::{DERIVED, Framing};
+use super::id::Epoch;
+use crate::time::Tick;
 
-/// How many bytes of free buffers are kept for all rooms together.
+/// How many bytes of free buffers are kept for all rooms together, for batches and for their framings each.
 const POOL_LEN_MAX: usize = 1024 * 1024;
+/// The most sets of framings that are kept for use.
+const FREE_FORMS_MAX: usize = 64;
 
 /// A room's log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Log {
+    /// The room's life.
+    epoch: Epoch,
     /// Sealed batches, the oldest first.
     sealed: VecDeque<Batch>,
     /// The number of the oldest sealed batch.
     first: u64,
+    /// The number of the oldest batch that a reader may need: the ones before it are history.
+    needed: u64,
     /// The number of the oldest batch that has not been offered to everybody.
     offered: u64,
     /// What was published since the last batch was sealed.
     open: Batch,
+    /// The memory of all sealed batches, in bytes.
+    held_len: usize,
     /// The length of the text sealed last: the next one will not be much longer.
     expected_len: usize,
 }
 
-/// What all logs share: free buffers, and the account of what the logs hold.
-#[derive(Debug, Default)]
+/// How much of a room is kept when no reader needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryBounds {
+    /// So many messages.
+    pub messages: u64,
+    /// So many bytes of memory.
+    pub len: usize,
+    /// For so long.
+    pub age: Duration,
+}
+
+/// What all logs share: bounds, free buffers, and the accounts of what the logs hold.
+#[derive(Debug)]
 pub struct Pool {
+    bounds: HistoryBounds,
+    /// When the turn began.
+    pub(super) now: Tick,
     free: Vec<Batch>,
     free_len: usize,
-    held_len: usize,
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept for use")]
+    free_forms: Vec<Box<Forms>>,
+    free_buffers: Vec<Vec<u8>>,
+    free_buffers_len: usize,
+    needed_len: usize,
+    history_len: usize,
 }
 
 impl Pool {
-    /// The bytes of all sealed batches, each counted once however many readers need it.
-    pub fn held_len(&self) -> usize {
-        self.held_len
+    /// No buffers yet, for logs within `bounds`.
+    pub fn new(bounds: HistoryBounds) -> Self {
+        Self {
+            bounds,
+            now: Tick::START,
+            free: Vec::new(),
+            free_len: 0,
+            free_forms: Vec::new(),
+            free_buffers: Vec::new(),
+            free_buffers_len: 0,
+            needed_len: 0,
+            history_len: 0,
+        }
+    }
+
+    /// The bytes of all sealed batches that readers need, each counted once however many they are.
+    pub fn needed_len(&self) -> usize {
+        self.needed_len
+    }
+
+    /// The bytes of all batches that only history keeps.
+    pub fn history_len(&self) -> usize {
+        self.history_len
     }
 
     fn take(&mut self) -> Batch {
@@ -50,29 +101,67 @@ impl Pool {
     }
 
     fn put(&mut self, mut batch: Batch) {
-        self.held_len -= batch.held_len();
         batch.clear();
         if self.free_len + batch.held_len() <= POOL_LEN_MAX {
             self.free_len += batch.held_len();
             self.free.push(batch);
         }
     }
+
+    fn take_buffer(&mut self) -> Vec<u8> {
+        let buffer = self.free_buffers.pop().unwrap_or_default();
+        self.free_buffers_len -= buffer.capacity();
+        buffer
+    }
+
+    /// Takes the buffers of framings back.
+    fn put_forms(&mut self, mut forms: Box<Forms>) {
+        for form in forms.iter_mut() {
+            let buffer = mem::take(form).into_buffer();
+            let len = self.free_buffers_len + buffer.capacity();
+            if buffer.capacity() > 0
+                && buffer.capacity() <= KEPT_CAPACITY_MAX
+                && len <= POOL_LEN_MAX
+            {
+                self.free_buffers_len = len;
+                self.free_buffers.push(buffer);
+            }
+        }
+        if self.free_forms.len() < FREE_FORMS_MAX {
+            self.free_forms.push(forms);
+        }
+    }
 }
 
 impl Log {
-    /// Appends a message: trimmed of white space, its newlines turned into spaces. Returns how many batches
+    /// An empty log of a room that has given `head` ids.
+    pub fn new(epoch: Epoch, head: u64) -> Self {
+        let mut open = Batch::default();
+        open.place(head, 0);
+        Self {
+            epoch,
+            sealed: VecDeque::new(),
+            first: 0,
+            needed: 0,
+            offered: 0,
+            open,
+            held_len: 0,
+            expected_len: 0,
+        }
+    }
+
+    /// Appends a message: trimmed of white space, its line ends turned into spaces. Returns how many batches
     /// were full with it and are sealed. A batch has at most `messages_max` messages.
     #[inline]
-    pub fn publish(&mut self, message: &str, messages_max: usize, pool: &mut Pool) -> usize {
+    pub fn publish(&mut self, message: &str, messages_max: u64, pool: &mut Pool) -> usize {
         let message = trimmed(message);
         let mut sealed = 0;
-        // A long message gets a batch of its own rather than make a joined frame too long.
-        if !self.open.is_empty() && self.open.text_len() + message.len() >= BATCH_TEXT_MAX {
+        if !self.open.is_empty() && self.open.is_full_for(message.len()) {
             self.seal(pool);
             sealed += 1;
         }
         self.open.push(message, self.expected_len);
-        if self.open.message_count() >= messages_max || self.open.text_len() >= BATCH_TEXT_MAX {
+        if self.open.message_count() >= messages_max || self.open.is_full_for(0) {
             self.seal(pool);
             sealed += 1;
         }
@@ -84,13 +173,14 @@ impl Log {
         if self.open.is_empty() {
             return;
         }
-        self.open.seal();
+        self.open.seal(pool.now);
         self.expected_len = self.open.text_len();
-        pool.held_len += self.open.held_len();
+        let len = self.open.held_len();
+        pool.needed_len += len;
+        self.held_len += len;
         let mut next = pool.take();
-        let messages = self.open.messages_before() + self.open.message_count() as u64;
         next.place(
-            messages,
+            self.open.messages_with(),
             self.open.text_before() + self.open.text_len() as u64,
         );
         self.sealed.push_back(mem::replace(&mut self.open, next));
@@ -113,7 +203,7 @@ impl Log {
         !self.open.is_empty() || !self.news().is_empty()
     }
 
-    /// All that is sealed was offered to everybody. Batches that no cursor needs go.
+    /// All that is sealed was offered to everybody. Batches that no cursor needs are history from now on.
     pub fn note_offered(&mut self, pool: &mut Pool) {
         self.offered = self.end();
         self.trim(pool);
@@ -134,10 +224,75 @@ impl Log {
         self.batch(number).map_or(0, Batch::messages_before)
     }
 
+    /// The number of the room's last message.
+    pub fn head(&self) -> u64 {
+        self.open.messages_with()
+    }
+
+    /// The room's life.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The number of the oldest message that is kept; one more than the head's if there is none.
+    pub fn oldest(&self, pool: &Pool) -> u64 {
+        let first = self.sealed.front().unwrap_or(&self.open);
+        let kept = self.head().saturating_sub(pool.bounds.messages);
+        first.messages_before().max(kept) + 1
+    }
+
+    /// Where the message behind `position` stands: the number of its batch, and how many messages of that are before
+    /// it. The end, if there is no such message in a sealed batch.
+    pub fn seek(&self, position: u64) -> (u64, u32) {
+        let index = self
+            .sealed
+            .partition_point(|batch| batch.messages_with() <= position);
+        let number = self.first + index as u64;
+        let before = self.messages_before(number);
+        let skip = position.saturating_sub(before);
+        (number, u32::try_from(skip).unwrap_or(u32::MAX))
+    }
+
+    /// Builds a framing of a sealed batch, unless it has it.
+    #[inline]
+    pub fn build(&mut self, number: u64, framing: Framing, pool: &mut Pool) {
+        let epoch = self.epoch;
+        let Some(batch) = self.batch_mut(number) else {
+            return;
+        };
+        if !batch.lacks(framing) {
+            return;
+        }
+        let len = batch.held_len();
+        let buffer = pool.take_buffer();
+        let free_forms = &mut pool.free_forms;
+        let forms = || free_forms.pop().unwrap_or_default();
+        batch.build(framing, epoch, buffer, forms);
+        let added = batch.held_len() - len;
+        self.held_len += added;
+        pool.needed_len += added;
+    }
+
+    /// Builds the framings that the readers of what is new want.
+    pub fn build_news(&mut self, readers: &[u32], pool: &mut Pool) {
+        for (framing, _) in DERIVED.iter().zip(readers).filter(|(_, count)| **count > 0) {
+            for number in self.news() {
+                self.build(number, *framing, pool);
+            }
+        }
+    }
+
     /// A cursor stands at a batch from now on, which is kept together with all behind it.
-    pub(super) fn pin(&mut self, number: u64) {
+    pub(super) fn pin(&mut self, number: u64, pool: &mut Pool) {
         if let Some(batch) = self.batch_mut(number) {
             batch.cursors += 1;
+        }
+        // What was history is needed again.
+        while self.needed > number {
+            self.needed -= 1;
+            let len = self.batch(self.needed).map_or(0, Batch::held_len);
+            pool.history_len -= len;
+            pool.needed_len += len;
         }
     }
 
@@ -151,15 +306,74 @@ impl Log {
         self.trim(pool);
     }
 
-    /// Removes the oldest batches as far as nobody needs them.
-    fn trim(&mut self, pool: &mut Pool) {
-        while self.first < self.offered
-            && self.sealed.front().is_some_and(|batch| batch.cursors == 0)
-            && let Some(batch) = self.sealed.pop_front()
+    /// Lets the oldest batches go as far as nobody needs them and the bounds on history say so.
+    pub(super) fn trim(&mut self, pool: &mut Pool) {
+        self.retire(pool);
+        while self.first < self.needed
+            && self
+                .sealed
+                .front()
+                .is_some_and(|batch| self.is_beyond_bounds(batch, pool))
         {
-            self.first += 1;
-            pool.put(batch);
+            self.drop_oldest(pool);
         }
+    }
+
+    /// Makes history of the batches that no reader needs any more. Their framings go.
+    fn retire(&mut self, pool: &mut Pool) {
+        while self.needed < self.offered {
+            let number = self.needed;
+            let Some(batch) = self.batch_mut(number).filter(|batch| batch.cursors == 0) else {
+                return;
+            };
+            let len = batch.held_len();
+            if let Some(forms) = batch.take_forms() {
+                pool.put_forms(forms);
+            }
+            let kept_len = batch.held_len();
+            self.held_len = self.held_len + kept_len - len;
+            pool.needed_len -= len;
+            pool.history_len += kept_len;
+            self.needed += 1;
+        }
+    }
+
+    /// Whether the oldest batch need not be kept.
+    fn is_beyond_bounds(&self, oldest: &Batch, pool: &Pool) -> bool {
+        let Pool { bounds, now, .. } = pool;
+        let messages_behind = self.head() - oldest.messages_with();
+        messages_behind >= bounds.messages
+            || self.held_len > bounds.len
+            || oldest.sealed_at().after(bounds.age) <= *now
+    }
+
+    /// Lets the oldest batch go if it is history. Whether it was.
+    pub(super) fn drop_oldest(&mut self, pool: &mut Pool) -> bool {
+        if self.first >= self.needed {
+            return false;
+        }
+        let Some(batch) = self.sealed.pop_front() else {
+            return false;
+        };
+        let len = batch.held_len();
+        self.first += 1;
+        self.held_len -= len;
+        pool.history_len -= len;
+        pool.put(batch);
+        true
+    }
+
+    /// When the oldest history is too old; [`Tick::NEVER`] if there is none.
+    pub(super) fn expires(&self, pool: &Pool) -> Tick {
+        let oldest = self.sealed.front();
+        oldest.map_or(Tick::NEVER, |batch| {
+            batch.sealed_at().after(pool.bounds.age)
+        })
+    }
+
+    /// Whether there is neither a message nor a cursor.
+    pub(super) fn is_unused(&self) -> bool {
+        self.sealed.is_empty() && self.open.is_empty() && self.open.cursors == 0
     }
 
     fn batch_mut(&mut self, number: u64) -> Option<&mut Batch> {
@@ -173,7 +387,30 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
+    use super::super::batch::BATCH_TEXT_MAX;
     use super::*;
+
+    const NONE: HistoryBounds = HistoryBounds {
+        messages: 0,
+        len: 1 << 20,
+        age: Duration::from_secs(60),
+    };
+
+    fn new() -> (Log, Pool) {
+        (Log::new(Epoch::random(), 0), Pool::new(NONE))
+    }
+
+    /// A log of one batch for each text, all of them offered.
+    fn with_history(bounds: HistoryBounds, texts: &[&str]) -> (Log, Pool) {
+        let (mut log, mut pool) = (Log::new(Epoch::random(), 0), Pool::new(bounds));
+        for text in texts {
+            log.publish(text, 1, &mut pool);
+            log.note_offered(&mut pool);
+        }
+        (log, pool)
+    }
 
     fn text(log: &Log, number: u64) -> &[u8] {
         log.batch(number).expect("it is kept").text()
@@ -181,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_full_at_its_messages_or_its_text() {
-        let (mut log, mut pool) = (Log::default(), Pool::default());
+        let (mut log, mut pool) = new();
         assert_eq!(log.publish("a", 2, &mut pool), 0);
         assert_eq!(log.publish("b", 2, &mut pool), 1);
         assert_eq!(text(&log, 0), b"a\nb");
@@ -195,17 +432,17 @@ mod tests {
 
     #[test]
     fn a_buffer_is_used_again_unless_a_cursor_needs_it() {
-        let (mut log, mut pool) = (Log::default(), Pool::default());
+        let (mut log, mut pool) = new();
         let mut publish = |log: &mut Log, message: &str, is_needed: bool| {
             log.publish(message, 9, &mut pool);
             let number = log.end();
             if is_needed {
-                log.pin(number);
+                log.pin(number, &mut pool);
             }
             log.seal(&mut pool);
             let bytes = log.batch(number).expect("it is kept").text().as_ptr();
             log.note_offered(&mut pool);
-            (bytes, pool.held_len())
+            (bytes, pool.needed_len())
         };
         // One buffer is open while the other is being read.
         let (first, held_len) = publish(&mut log, "first", false);
@@ -219,15 +456,15 @@ mod tests {
         assert_eq!(text(&log, 2), b"third");
         assert_eq!(log.messages_before(3), 3);
         log.unpin(2, &mut pool);
-        assert_eq!(pool.held_len(), 0);
+        assert_eq!(pool.needed_len(), 0);
         assert_eq!((log.batch(4).is_none(), log.end()), (true, 5));
     }
 
     #[test]
     fn a_batch_that_was_not_offered_yet_is_kept() {
-        let (mut log, mut pool) = (Log::default(), Pool::default());
+        let (mut log, mut pool) = new();
         log.publish("news", 9, &mut pool);
-        log.pin(0);
+        log.pin(0, &mut pool);
         log.seal(&mut pool);
         log.unpin(0, &mut pool);
         assert_eq!(text(&log, 0), b"news");
@@ -238,8 +475,8 @@ mod tests {
 
     #[test]
     fn a_batch_beside_a_laggard_is_allocated_in_one_go() {
-        let (mut log, mut pool) = (Log::default(), Pool::default());
-        log.pin(0);
+        let (mut log, mut pool) = new();
+        log.pin(0, &mut pool);
         for _ in 0..10 {
             (0..100).for_each(|_| _ = log.publish("0123456789", 1_000, &mut pool));
             log.seal(&mut pool);
@@ -254,8 +491,8 @@ mod tests {
 
     #[test]
     fn free_buffers_are_bounded() {
-        let (mut log, mut pool) = (Log::default(), Pool::default());
-        log.pin(0);
+        let (mut log, mut pool) = new();
+        log.pin(0, &mut pool);
         for _ in 0..100 {
             log.publish(&"x".repeat(BATCH_TEXT_MAX / 4), 1, &mut pool);
         }
@@ -264,5 +501,121 @@ mod tests {
         assert!(pool.free_len <= POOL_LEN_MAX && pool.free.len() > 10);
         let free: usize = pool.free.iter().map(Batch::held_len).sum();
         assert_eq!(free, pool.free_len);
+    }
+
+    #[test]
+    fn history_keeps_the_last_messages_and_no_more_memory_or_time_than_it_may() {
+        let texts = ["1", "2", "3", "4", "5"];
+        let bounds = HistoryBounds {
+            messages: 3,
+            ..NONE
+        };
+        let (log, pool) = with_history(bounds, &texts);
+        assert_eq!((log.oldest(&pool), log.head()), (3, 5));
+        assert_eq!((pool.needed_len(), pool.history_len()), (0, log.held_len));
+
+        let one = size_of::<Batch>() + 64;
+        let bounds = HistoryBounds {
+            messages: 100,
+            len: 2 * one,
+            ..NONE
+        };
+        let (log, pool) = with_history(bounds, &texts);
+        assert_eq!((log.oldest(&pool), pool.history_len()), (4, 2 * one));
+
+        let bounds = HistoryBounds {
+            messages: 100,
+            ..NONE
+        };
+        let (mut log, mut pool) = with_history(bounds, &texts);
+        assert_eq!(log.oldest(&pool), 1);
+        pool.now = log.expires(&pool);
+        log.trim(&mut pool);
+        assert_eq!(
+            (log.oldest(&pool), log.is_unused(), pool.history_len()),
+            (6, true, 0)
+        );
+    }
+
+    #[test]
+    fn history_that_a_cursor_needs_is_kept_and_counted_as_needed() {
+        let bounds = HistoryBounds {
+            messages: 2,
+            ..NONE
+        };
+        let (mut log, mut pool) = with_history(bounds, &["1", "2", "3"]);
+        let held_len = pool.history_len();
+        log.pin(1, &mut pool);
+        assert_eq!((pool.needed_len(), pool.history_len()), (held_len, 0));
+        for _ in 0..3 {
+            log.publish("more", 1, &mut pool);
+            log.note_offered(&mut pool);
+        }
+        assert_eq!(text(&log, 1), b"2");
+        assert_eq!(
+            log.oldest(&pool),
+            5,
+            "what is kept by chance is not history"
+        );
+        log.unpin(1, &mut pool);
+        assert!(log.batch(1).is_none() && log.batch(3).is_none());
+        assert_eq!((pool.needed_len(), pool.history_len()), (0, log.held_len));
+    }
+
+    #[test]
+    fn framings_are_built_once_and_go_when_only_history_keeps_the_batch() {
+        let bounds = HistoryBounds {
+            messages: 9,
+            ..NONE
+        };
+        let (mut log, mut pool) = with_history(bounds, &["1"]);
+        let plain_len = pool.history_len();
+        log.publish("2", 1, &mut pool);
+        log.build_news(&[0, 1, 0, 0], &mut pool);
+        let batch = log.batch(1).expect("it is kept");
+        assert!(!batch.lacks(Framing::NumberedLines) && batch.lacks(Framing::Events));
+        let bytes = batch.whole(Framing::NumberedLines).as_ptr();
+        log.build(1, Framing::NumberedLines, &mut pool);
+        let batch = log.batch(1).expect("it is kept");
+        assert_eq!(
+            batch.whole(Framing::NumberedLines).as_ptr(),
+            bytes,
+            "built once"
+        );
+        assert!(pool.needed_len() > plain_len);
+        log.note_offered(&mut pool);
+        assert_eq!((pool.needed_len(), pool.history_len()), (0, 2 * plain_len));
+        log.publish("3", 1, &mut pool);
+        log.build_news(&[0, 1, 0, 0], &mut pool);
+        let batch = log.batch(2).expect("it is kept");
+        assert_eq!(
+            batch.whole(Framing::NumberedLines).as_ptr(),
+            bytes,
+            "its buffer is used again"
+        );
+    }
+
+    #[test]
+    fn a_position_is_found_inside_a_batch() {
+        let bounds = HistoryBounds {
+            messages: 9,
+            ..NONE
+        };
+        let (mut log, mut pool) = with_history(bounds, &["1", "2"]);
+        for text in ["3", "4", "5"] {
+            log.publish(text, 9, &mut pool);
+        }
+        log.seal(&mut pool);
+        let places: Vec<_> = (0..6).map(|position| log.seek(position)).collect();
+        assert_eq!(places, [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (3, 0)]);
+    }
+
+    #[test]
+    fn a_batch_is_full_before_its_ids_make_it_too_long() {
+        let (mut log, mut pool) = new();
+        let sealed: usize = iter::repeat_with(|| log.publish("x", u64::MAX, &mut pool))
+            .take(100_000)
+            .sum();
+        assert!((4..=8).contains(&sealed), "{sealed}");
     }
 }

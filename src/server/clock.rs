@@ -44,15 +44,13 @@ impl Clock {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Now {
             tick: Tick::at(self.elapsed),
+            elapsed: self.elapsed,
             unix_seconds: unix.map_or(0, |since| since.as_secs()),
         }
     }
 
-    /// How long to sleep until `tick` begins, as the clock was last read.
-    pub(super) fn until(&self, tick: Tick) -> Duration {
-        if tick == Tick::NEVER {
-            return SLEEP_MAX;
-        }
-        tick.begins().saturating_sub(self.elapsed).min(SLEEP_MAX)
+    /// How long to sleep until a moment, counted from the start, as the clock was last read.
+    pub(super) fn until(&self, moment: Duration) -> Duration {
+        moment.saturating_sub(self.elapsed).min(SLEEP_MAX)
     }
 }

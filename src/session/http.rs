@@ -1,120 +1,132 @@
-//! What a peer's requests get: a file of the page, an upgrade, a refusal.
+//! A peer that sends requests, one after the other: their heads, and the bodies of publications.
 
-use super::{Closing, Endpoint, Event};
-use crate::config::Config;
-use crate::http::page::Asset;
-use crate::http::route::{READ_METHODS, Route};
-use crate::http::status::{Refusal, Status};
-use crate::http::{self, Date, Request, Response};
-use crate::observe::CloseReason;
+use super::requests::{self, Answered};
+use super::{Context, Event, Publication};
+use crate::http::HeadReader;
+use crate::http::body::BodyReader;
+use crate::http::manner::Manner;
 use crate::outbox::Outbox;
-use crate::ws::handshake;
 
-/// Answers one request.
-pub(super) fn answer(
-    head: &[u8],
-    outbox: &mut Outbox,
-    config: &Config,
-    date: &Date,
-) -> Event<'static> {
-    let mut storage = http::header_storage();
-    let request = match Request::parse(head, &mut storage) {
-        Ok(request) => request,
-        Err(refusal) => {
-            let is_head = Request::is_head(head);
-            return Event::Closing(refuse(refusal, is_head, date));
-        }
-    };
-    let is_head = request.method == "HEAD";
-    // A body is not read, so that the end of the request is not known.
-    let is_kept = request.wants_keep_alive() && !request.has_body();
-    let line = |status, line| {
-        let response = Response::new(status, date).keep_alive(is_kept);
-        response.finish_with_line(line, is_head)
-    };
-    match Route::of(&request, config) {
-        Route::NotFound => outbox.push_private(line(Status::NotFound, "there is nothing here")),
-        Route::MethodNotAllowed(methods) => {
-            let response = Response::new(Status::MethodNotAllowed, date).keep_alive(is_kept);
-            let response = response.header("Allow", methods);
-            let line = "this resource does not have the method";
-            outbox.push_private(response.finish_with_line(line, is_head));
-        }
-        _ if request.has_body() => return Event::Closing(refuse(Refusal::Body, is_head, date)),
-        Route::Chat => return upgrade(&request, Endpoint::Chat, outbox, config, date),
-        Route::Echo => return upgrade(&request, Endpoint::Echo, outbox, config, date),
-        Route::Page(asset) => push_asset(asset, &request, is_kept, outbox, date),
-        Route::Limits => push_limits(is_head, is_kept, outbox, config, date),
-        Route::Options => {
-            let response = Response::new(Status::NoContent, date).keep_alive(is_kept);
-            outbox.push_private(response.header("Allow", READ_METHODS).finish());
-        }
-    }
-    if is_kept {
-        return Event::Answered;
-    }
-    Event::Closing(Closing {
-        reason: CloseReason::Answered,
-        last_bytes: Vec::new(),
-        note: None,
-    })
+/// What a peer that waits for it is told before it sends a body (RFC 9110 §15.2.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How far the current request of a peer has come.
+#[derive(Debug)]
+pub enum HttpSession {
+    /// To its head.
+    Head {
+        /// The part of it that has come.
+        reader: HeadReader,
+        /// Whether a request was answered before.
+        has_answered: bool,
+    },
+    /// To its body.
+    Body(Box<Post>),
 }
 
-fn push_asset(
-    asset: &'static Asset,
-    request: &Request<'_>,
-    is_kept: bool,
-    outbox: &mut Outbox,
-    date: &Date,
-) {
-    let (head, body) = asset.answer(request, is_kept, date);
-    outbox.push_private(head);
-    outbox.push_static(body.unwrap_or_default());
-}
-
-/// What a page has to know of the settings.
-fn push_limits(is_head: bool, is_kept: bool, outbox: &mut Outbox, config: &Config, date: &Date) {
-    let body = format!("{{\"max_message\":{}}}\n", config.chat.max_message);
-    let mut answer = Response::new(Status::Ok, date)
-        .keep_alive(is_kept)
-        .header("Content-Type", "application/json")
-        .header("Content-Length", body.len())
-        .header("Cache-Control", "no-store")
-        .header("X-Content-Type-Options", "nosniff")
-        .finish();
-    if !is_head {
-        answer.extend_from_slice(body.as_bytes());
-    }
-    outbox.push_private(answer);
-}
-
-fn upgrade(
-    request: &Request<'_>,
-    endpoint: Endpoint,
-    outbox: &mut Outbox,
-    config: &Config,
-    date: &Date,
-) -> Event<'static> {
-    match handshake::accept(request, config.network.allowed_origins(), date) {
-        Ok(answer) => {
-            outbox.push_private(answer);
-            Event::Opened(endpoint)
+impl Default for HttpSession {
+    fn default() -> Self {
+        Self::Head {
+            reader: HeadReader::default(),
+            has_answered: false,
         }
-        Err(refusal) => {
-            let mut closing = refuse(refusal, false, date);
-            if refusal == Refusal::ForeignOrigin {
-                closing.note = Some(handshake::describe_origin(request));
+    }
+}
+
+/// A publication whose body has not come as a whole.
+#[derive(Debug)]
+pub struct Post {
+    pub(super) reader: BodyReader,
+    /// Whether the peer waits for leave to send the body.
+    pub(super) expects_continue: bool,
+    /// All but the body.
+    pub(super) publication: Publication,
+}
+
+impl HttpSession {
+    /// Takes bytes from the front of `input` until something happens. Answers go into `outbox`.
+    pub(super) fn receive(
+        &mut self,
+        input: &mut &mut [u8],
+        outbox: &mut Outbox,
+        context: &Context<'_>,
+    ) -> Option<Event<'static>> {
+        if let Self::Head {
+            reader,
+            has_answered,
+        } = self
+        {
+            let answered = match reader.next(input) {
+                Ok(Some(head)) => requests::answer(&head, outbox, context),
+                Ok(None) => return None,
+                Err(refusal) => {
+                    let manner = Manner::unknown(reader.is_head_request(input));
+                    return Some(requests::refuse(refusal, &manner, context));
+                }
+            };
+            *has_answered = true;
+            match answered {
+                Answered::At(event) => return Some(event),
+                Answered::AfterBody(post) => {
+                    if post.expects_continue && input.is_empty() {
+                        outbox.push_static(CONTINUE);
+                    }
+                    *self = Self::Body(post);
+                }
             }
-            Event::Closing(closing)
+        }
+        self.receive_body(input, context)
+    }
+
+    fn receive_body(
+        &mut self,
+        input: &mut &mut [u8],
+        context: &Context<'_>,
+    ) -> Option<Event<'static>> {
+        let Self::Body(post) = self else {
+            return None;
+        };
+        match post.reader.next(input) {
+            Ok(None) => None,
+            Ok(Some(body)) => {
+                let mut publication = std::mem::take(&mut post.publication);
+                publication.body = body;
+                *self = Self::Head {
+                    reader: HeadReader::default(),
+                    has_answered: true,
+                };
+                Some(Event::Publishes(publication))
+            }
+            Err(refusal) => {
+                let manner = post.publication.manner.closing();
+                Some(requests::refuse(refusal, &manner, context))
+            }
         }
     }
-}
 
-/// How a request is refused, before or instead of understanding it.
-pub(super) fn refuse(refusal: Refusal, is_head: bool, date: &Date) -> Closing {
-    Closing {
-        reason: CloseReason::Refused(refusal),
-        last_bytes: http::refuse(refusal, is_head, None, date),
-        note: None,
+    /// Whether a part of a request has come.
+    pub(super) fn is_mid_request(&self) -> bool {
+        match self {
+            Self::Head { reader, .. } => reader.is_mid_request(),
+            Self::Body(_) => true,
+        }
+    }
+
+    /// Whether a body is being read, of which much may come at once.
+    pub(super) fn is_mid_body(&self) -> bool {
+        matches!(self, Self::Body(_))
+    }
+
+    /// Whether the peer just keeps a connection that it has used.
+    pub(super) fn is_between_requests(&self) -> bool {
+        matches!(self, Self::Head { reader, has_answered: true } if !reader.is_mid_request())
+    }
+
+    /// How the request that is coming would be answered, as far as is known.
+    pub(super) fn manner(&self) -> Manner {
+        match self {
+            Self::Head { reader, .. } => Manner::unknown(reader.is_head_request(b"")),
+            Self::Body(post) => post.publication.manner.closing(),
+        }
     }
 }

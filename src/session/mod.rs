@@ -2,29 +2,49 @@
 //! outbox. A session knows no socket, no clock and no other peer.
 
 mod http;
+mod listen;
+mod requests;
 mod websocket;
 
 use std::borrow::Cow;
 
 use crate::config::Config;
+use crate::http::Date;
+use crate::http::manner::Manner;
 use crate::http::status::Refusal;
-use crate::http::{Date, HeadReader};
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
 use crate::room::Membership;
+use crate::room::hub::Listening;
 use crate::ws::close::CloseCode;
 use crate::ws::message::MessageReader;
 
 pub use crate::ws::message::Progress;
+use http::HttpSession;
+
+/// What a session has to know of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// All settings.
+    pub config: &'a Config,
+    /// The time of day.
+    pub date: &'a Date,
+    /// Why no request is served, if none is.
+    pub unavailable: Option<Refusal>,
+}
 
 /// What a peer's bytes amount to, for everybody else.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A request was answered, and the connection may serve another one.
     Answered,
-    /// The peer is a WebSocket from now on, and joins the chat or talks to itself.
-    Opened(Endpoint),
-    /// The peer publishes a message.
+    /// The peer wants to listen to a room, and its request is in order.
+    Listens(Listen),
+    /// The peer publishes by HTTP, and waits for an answer.
+    Publishes(Publication),
+    /// The peer is a WebSocket from now on, and talks to itself.
+    OpenedEcho,
+    /// The peer publishes a message in its room.
     Message(Cow<'a, str>),
     /// The peer got what it asked for: a pong, an echo.
     Served,
@@ -34,13 +54,32 @@ pub enum Event<'a> {
     Closing(Closing),
 }
 
-/// What a WebSocket is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A room.
-    Chat,
-    /// Its own messages.
-    Echo,
+/// A request to listen to a room.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The room's name.
+    pub room: Box<str>,
+    /// How.
+    pub listening: Listening,
+    /// What the peer is sent first, once it is in the room: the handshake, the head of a response.
+    pub opening: Vec<u8>,
+    /// How it is answered otherwise.
+    pub manner: Manner,
+}
+
+/// A request to publish.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Publication {
+    /// The room's name.
+    pub room: Box<str>,
+    /// The message, or all of them.
+    pub body: Vec<u8>,
+    /// Whether each line is a message.
+    pub is_lines: bool,
+    /// The key by which a repetition is recognized.
+    pub key: Option<Box<[u8]>>,
+    /// How it is answered.
+    pub manner: Manner,
 }
 
 /// How a connection is closed.
@@ -54,20 +93,47 @@ pub struct Closing {
     pub note: Option<String>,
 }
 
+impl Closing {
+    /// Without last bytes.
+    pub(super) fn silent(reason: CloseReason) -> Self {
+        Self {
+            reason,
+            last_bytes: Vec::new(),
+            note: None,
+        }
+    }
+
+    /// With the last answer of an HTTP connection.
+    pub fn answered(last_bytes: Vec<u8>) -> Self {
+        Self {
+            last_bytes,
+            ..Self::silent(CloseReason::Answered)
+        }
+    }
+
+    /// With the answer to a request that is refused.
+    pub fn refused(refusal: Refusal, manner: &Manner, date: &Date) -> Self {
+        Self {
+            last_bytes: manner.closing().refuse(refusal, date),
+            ..Self::silent(CloseReason::Refused(refusal))
+        }
+    }
+}
+
 /// The state of one peer's protocol.
 #[derive(Debug)]
 pub enum Session {
     /// The peer sends requests.
-    Http {
-        /// The request that has come in part.
-        head: HeadReader,
-        /// Whether a request was answered.
-        has_answered: bool,
-    },
+    Http(HttpSession),
     /// The peer is in a room.
     Chat {
         /// The message that has come in part.
         reader: MessageReader,
+        /// Its seat.
+        membership: Membership,
+    },
+    /// The peer listens to a room by server-sent events. What it sends means nothing.
+    Events {
         /// Its seat.
         membership: Membership,
     },
@@ -81,10 +147,7 @@ pub enum Session {
 impl Default for Session {
     /// A session in which nothing has come yet.
     fn default() -> Self {
-        Self::Http {
-            head: HeadReader::default(),
-            has_answered: false,
-        }
+        Self::Http(HttpSession::default())
     }
 }
 
@@ -97,36 +160,28 @@ impl Session {
         &mut self,
         input: &mut &'a mut [u8],
         outbox: &mut Outbox,
-        config: &Config,
-        date: &Date,
+        context: &Context<'_>,
     ) -> Option<Event<'a>> {
+        let message_max = context.config.chat.max_message;
         match self {
             Self::Chat { reader, .. } => {
-                websocket::receive_chat(reader, input, outbox, config.chat.max_message)
+                websocket::receive_chat(reader, input, outbox, message_max)
             }
-            Self::Echo { reader } => {
-                websocket::receive_echo(reader, input, outbox, config.chat.max_message)
-            }
-            Self::Http { head, has_answered } => match head.next(input) {
-                Ok(Some(head)) => {
-                    let event = http::answer(&head, outbox, config, date);
-                    *has_answered = true;
-                    Some(event)
-                }
-                Ok(None) => None,
-                Err(refusal) => {
-                    let is_head = head.is_head_request(input);
-                    Some(Event::Closing(http::refuse(refusal, is_head, date)))
-                }
-            },
+            Self::Echo { reader } => websocket::receive_echo(reader, input, outbox, message_max),
+            Self::Http(http) => http.receive(input, outbox, context),
+            Self::Events { .. } => None,
         }
     }
 
     /// The peer is in a room from now on.
-    pub fn enter_chat(&mut self, membership: Membership) {
-        *self = Self::Chat {
-            reader: MessageReader::default(),
-            membership,
+    pub fn enter_room(&mut self, membership: Membership) {
+        *self = if membership.framing.is_websocket() {
+            Self::Chat {
+                reader: MessageReader::default(),
+                membership,
+            }
+        } else {
+            Self::Events { membership }
         };
     }
 
@@ -137,33 +192,21 @@ impl Session {
         };
     }
 
-    /// How the connection is closed of our own accord: a WebSocket gets a close frame, HTTP nothing more.
+    /// How the connection is closed of our own accord: a WebSocket gets a close frame, others nothing more.
     pub fn close(&self, code: CloseCode, reason: CloseReason) -> Closing {
         match self {
             Self::Chat { .. } | Self::Echo { .. } => websocket::close(code, reason),
-            Self::Http { .. } => Closing {
-                reason,
-                last_bytes: Vec::new(),
-                note: None,
-            },
+            Self::Http(_) | Self::Events { .. } => Closing::silent(reason),
         }
-    }
-
-    /// How a peer is refused, before or instead of understanding a request.
-    pub fn refuse(&self, refusal: Refusal, date: &Date) -> Closing {
-        let is_head = matches!(self, Self::Http { head, .. } if head.is_head_request(b""));
-        http::refuse(refusal, is_head, date)
     }
 
     /// How the wait for a request, or for the end of a message, is given up. A peer that just keeps a connection
     /// it has used gets no answer.
     pub fn time_out_input(&self, date: &Date) -> Closing {
         match self {
-            Self::Http { head, has_answered } if *has_answered && !head.is_mid_request() => {
-                self.close(CloseCode::Normal, CloseReason::Idle)
-            }
-            Self::Http { .. } => self.refuse(Refusal::Late, date),
-            Self::Chat { .. } | Self::Echo { .. } => {
+            Self::Http(http) if http.is_between_requests() => Closing::silent(CloseReason::Idle),
+            Self::Http(http) => Closing::refused(Refusal::Late, &http.manner(), date),
+            Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } => {
                 self.close(CloseCode::Policy, CloseReason::MessageTimeout)
             }
         }
@@ -172,27 +215,33 @@ impl Session {
     /// Whether the peer sends requests.
     #[inline]
     pub fn is_http(&self) -> bool {
-        matches!(self, Self::Http { .. })
+        matches!(self, Self::Http(_))
+    }
+
+    /// Whether the peer sends the body of a request.
+    #[inline]
+    pub fn is_mid_body(&self) -> bool {
+        matches!(self, Self::Http(http) if http.is_mid_body())
     }
 
     /// Whether the peer is in a room.
     #[inline]
-    pub fn is_chat(&self) -> bool {
-        matches!(self, Self::Chat { .. })
+    pub fn is_member(&self) -> bool {
+        matches!(self, Self::Chat { .. } | Self::Events { .. })
     }
 
     /// The peer's seat in its room, if it has one.
     #[inline]
     pub fn membership(&self) -> Option<Membership> {
         match self {
-            Self::Chat { membership, .. } => Some(*membership),
+            Self::Chat { membership, .. } | Self::Events { membership } => Some(*membership),
             _ => None,
         }
     }
 
     /// The member got the seat of one that left.
     pub fn move_to_seat_of(&mut self, left: Membership) {
-        if let Self::Chat { membership, .. } = self {
+        if let Self::Chat { membership, .. } | Self::Events { membership } = self {
             *membership = membership.moved_to(left);
         }
     }
@@ -201,7 +250,8 @@ impl Session {
     #[inline]
     pub fn progress(&self) -> Progress {
         let is_begun = match self {
-            Self::Http { head, .. } => head.is_mid_request(),
+            Self::Http(http) => http.is_mid_request(),
+            Self::Events { .. } => false,
             Self::Chat { reader, .. } | Self::Echo { reader } => reader.is_mid_message(),
         };
         match is_begun {
@@ -214,8 +264,8 @@ impl Session {
     #[inline]
     pub fn note_progress(&mut self) -> Progress {
         match self {
-            Self::Http { head, .. } if head.is_mid_request() => Progress::Begun,
-            Self::Http { .. } => Progress::Between,
+            Self::Http(http) if http.is_mid_request() => Progress::Begun,
+            Self::Http(_) | Self::Events { .. } => Progress::Between,
             Self::Chat { reader, .. } | Self::Echo { reader } => reader.note_progress(),
         }
     }

@@ -1,5 +1,7 @@
 //! Time, in ticks, and which client is due next. Nothing here reads a clock.
 
+use std::time::Duration;
+
 pub mod deadlines;
 pub mod tick;
 
@@ -11,6 +13,8 @@ pub use tick::{TICK, TICKS_PER_SECOND, Tick};
 pub struct Now {
     /// How far the server's own time has come. It hardly moves while the process does not run.
     pub tick: Tick,
+    /// The same, as finely as it is known.
+    pub elapsed: Duration,
     /// The time of day, in seconds since 1970.
     pub unix_seconds: u64,
 }

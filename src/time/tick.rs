@@ -23,8 +23,11 @@ impl Tick {
         Self(u32::try_from(ticks).unwrap_or(u32::MAX - 1))
     }
 
-    /// When the tick begins, counted from the start.
+    /// When the tick begins, counted from the start; [`Duration::MAX`] if never.
     pub fn begins(self) -> Duration {
+        if self == Self::NEVER {
+            return Duration::MAX;
+        }
         TICK * self.0
     }
 

@@ -103,7 +103,7 @@ impl Rest<'_> {
 }
 
 /// Whether a byte may stand in a token (RFC 9110 §5.6.2).
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -19,9 +19,6 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     PAD.with_decode_allow_trailing_bits(true),
 );
 
-/// How much of an origin or a host is shown in the log, in bytes.
-const ORIGIN_SHOWN_MAX: usize = 80;
-
 /// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
 ///
 /// ```
@@ -34,14 +31,15 @@ pub fn accept_key(key: &[u8]) -> String {
 
 /// The whole `101` answer to a request that asks for an upgrade as it should.
 ///
-/// `allowed_origins` are compared without regard to case; `*` allows all.
+/// `subprotocol` is the one that the connection will speak, if any: one that [`offers_subprotocol`] found.
+/// Whether the page that asks may connect is decided elsewhere ([`origin::check`](crate::http::origin::check)).
 ///
 /// # Errors
 /// `400` where the request is not what RFC 6455 §4.2.1 asks for, `426` for another version of the
-/// protocol, `403` for a page of another site.
-pub fn accept<'a>(
+/// protocol.
+pub fn accept(
     request: &Request<'_>,
-    allowed_origins: impl Iterator<Item = &'a str>,
+    subprotocol: Option<&'static str>,
     date: &Date,
 ) -> Result<Vec<u8>, Refusal> {
     if !request.is_http_11 {
@@ -67,69 +65,41 @@ pub fn accept<'a>(
     if offers.peek().is_some() && !extensions::is_valid(offers) {
         return Err(Refusal::BadExtensions);
     }
-    check_origin(request, allowed_origins)?;
 
-    let mut answer = Vec::with_capacity(192);
+    let mut answer = Vec::with_capacity(256);
     answer.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nDate: ");
     answer.extend_from_slice(date.as_bytes());
     answer.extend_from_slice(
         b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
     answer.extend_from_slice(accept_key(key).as_bytes());
+    if let Some(subprotocol) = subprotocol {
+        answer.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        answer.extend_from_slice(subprotocol.as_bytes());
+    }
     answer.extend_from_slice(b"\r\n\r\n");
     Ok(answer)
 }
 
+/// Whether the client offers to speak `subprotocol`, whose case counts (RFC 6455 §4.1, §4.2.2).
+///
+/// # Errors
+/// `400` where `Sec-WebSocket-Protocol`, in all its lines, is no list of at least one token.
+pub fn offers_subprotocol(request: &Request<'_>, subprotocol: &str) -> Result<bool, Refusal> {
+    const NAME: &str = "sec-websocket-protocol";
+    if request.values(NAME).next().is_none() {
+        return Ok(false);
+    }
+    let is_token = |item: &[u8]| item.iter().all(|&byte| extensions::is_token_byte(byte));
+    let mut offers = request.list_items(NAME).peekable();
+    if offers.peek().is_none() || !request.list_items(NAME).all(is_token) {
+        return Err(Refusal::BadSubprotocols);
+    }
+    Ok(offers.any(|offer| offer == subprotocol.as_bytes()))
+}
+
 fn is_key(key: &[u8]) -> bool {
     KEY_BASE64.decode(key).is_ok_and(|key| key.len() == KEY_LEN)
-}
-
-/// Browsers name the page's origin, and other programs none (RFC 6455 §10.2). A page may speak to its
-/// own host; pages of other hosts are refused unless they are listed.
-fn check_origin<'a>(
-    request: &Request<'_>,
-    mut allowed_origins: impl Iterator<Item = &'a str>,
-) -> Result<(), Refusal> {
-    if request.values("origin").next().is_none() {
-        return Ok(());
-    }
-    let origin = request.only_value("origin").ok_or(Refusal::ForeignOrigin)?;
-    let is_listed = allowed_origins
-        .any(|allowed| allowed == "*" || origin.eq_ignore_ascii_case(allowed.as_bytes()));
-    if is_listed || is_same_host(origin, request.host()) {
-        Ok(())
-    } else {
-        Err(Refusal::ForeignOrigin)
-    }
-}
-
-/// Whether `origin` (scheme, host, port) names `host`, where a scheme's default port may be left out.
-fn is_same_host(origin: &[u8], host: &[u8]) -> bool {
-    let origin = origin.to_ascii_lowercase();
-    let host = host.to_ascii_lowercase();
-    let (authority, default_port) = if let Some(authority) = origin.strip_prefix(b"http://") {
-        (authority, &b":80"[..])
-    } else if let Some(authority) = origin.strip_prefix(b"https://") {
-        (authority, &b":443"[..])
-    } else {
-        return false;
-    };
-    let without_port = |name: &[u8]| name.strip_suffix(default_port).unwrap_or(name).to_vec();
-    !host.is_empty() && without_port(authority) == without_port(&host)
-}
-
-/// What a refused origin and the host that was asked looked like, for the log.
-pub fn describe_origin(request: &Request<'_>) -> String {
-    let shown = |bytes: &[u8]| {
-        let part = bytes.get(..ORIGIN_SHOWN_MAX).unwrap_or(bytes);
-        part.escape_ascii().to_string()
-    };
-    let origin = request.values("origin").next().unwrap_or_default();
-    format!(
-        "a page of origin \"{}\" may not connect to host \"{}\" (--allow-origin)",
-        shown(origin),
-        shown(request.host())
-    )
 }
 
 #[cfg(test)]
@@ -138,7 +108,7 @@ mod tests {
     use crate::http;
 
     /// A good request, with `with` added and every field that begins with `without` taken out.
-    fn status(with: &str, without: &str, allowed: &[&str]) -> Option<u16> {
+    fn status(with: &str, without: &str) -> Option<u16> {
         let fields = [
             "Host: chat.example:8080",
             "Upgrade: websocket",
@@ -155,15 +125,15 @@ mod tests {
         if !with.is_empty() {
             head += &format!("{with}\r\n");
         }
-        status_of_head(&format!("{head}\r\n"), allowed)
+        status_of_head(&format!("{head}\r\n"))
     }
 
     /// `None` where the upgrade is accepted.
-    fn status_of_head(head: &str, allowed: &[&str]) -> Option<u16> {
+    fn status_of_head(head: &str) -> Option<u16> {
         let mut storage = http::header_storage();
         let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
         let date = Date::at(784_111_777);
-        match accept(&request, allowed.iter().copied(), &date) {
+        match accept(&request, None, &date) {
             Ok(answer) => {
                 let answer = String::from_utf8(answer).expect("an answer is ASCII");
                 assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -183,7 +153,7 @@ mod tests {
             accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
-        assert_eq!(status("", "", &[]), None);
+        assert_eq!(status("", ""), None);
     }
 
     #[test]
@@ -194,19 +164,19 @@ mod tests {
             ("Sec-WebSocket-Key", 400),
             ("Sec-WebSocket-Version", 426),
         ] {
-            assert_eq!(status("", field, &[]), Some(refused), "{field}");
+            assert_eq!(status("", field), Some(refused), "{field}");
         }
     }
 
     #[test]
     fn tokens_are_found_in_lists_without_regard_to_case() {
         assert_eq!(
-            status("Connection: keep-alive, uPGRADE", "Connection", &[]),
+            status("Connection: keep-alive, uPGRADE", "Connection"),
             None
         );
-        assert_eq!(status("Upgrade: h2c, WebSocket", "Upgrade", &[]), None);
-        assert_eq!(status("Upgrade: websockets", "Upgrade", &[]), Some(400));
-        assert_eq!(status("Connection: upgraded", "Connection", &[]), Some(400));
+        assert_eq!(status("Upgrade: h2c, WebSocket", "Upgrade"), None);
+        assert_eq!(status("Upgrade: websockets", "Upgrade"), Some(400));
+        assert_eq!(status("Connection: upgraded", "Connection"), Some(400));
     }
 
     #[test]
@@ -219,18 +189,18 @@ mod tests {
             "!GhlIHNhbXBsZSBub25jZQ==",
         ] {
             let field = format!("Sec-WebSocket-Key: {key}");
-            assert_eq!(status(&field, "Sec-WebSocket-Key", &[]), Some(400), "{key}");
+            assert_eq!(status(&field, "Sec-WebSocket-Key"), Some(400), "{key}");
         }
         // RFC 6455 §4.1: the last bits of its last character belong to no byte.
         let field = "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==";
-        assert_eq!(status(field, "Sec-WebSocket-Key", &[]), None);
+        assert_eq!(status(field, "Sec-WebSocket-Key"), None);
         let second = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-        assert_eq!(status(second, "", &[]), Some(400));
+        assert_eq!(status(second, ""), Some(400));
     }
 
     #[test]
     fn malformed_extensions_are_refused_and_unknown_ones_declined() {
-        let extensions = |value| status(&format!("Sec-WebSocket-Extensions: {value}"), "", &[]);
+        let extensions = |value| status(&format!("Sec-WebSocket-Extensions: {value}"), "");
         for value in [
             "permessage-deflate",
             "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame",
@@ -244,28 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_origin_is_described_escaped_and_cut() {
-        let long = "x".repeat(100);
-        let head = format!("GET /ws HTTP/1.1\r\nHost: {long}\r\nOrigin: http://\u{e4}\"\r\n\r\n");
-        let mut storage = http::header_storage();
-        let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
-        let shown = describe_origin(&request);
-        assert!(
-            shown.contains(r#"origin "http://\xc3\xa4\"" may"#),
-            "{shown}"
-        );
-        assert!(
-            shown.contains(&format!("\"{}\"", "x".repeat(80))),
-            "{shown}"
-        );
-    }
-
-    #[test]
     fn only_version_13_is_spoken() {
         for version in ["8", "12", "14", "013", "13, 8", ""] {
             let field = format!("Sec-WebSocket-Version: {version}");
             assert_eq!(
-                status(&field, "Sec-WebSocket-Version", &[]),
+                status(&field, "Sec-WebSocket-Version"),
                 Some(426),
                 "{version}"
             );
@@ -276,67 +229,71 @@ mod tests {
     fn http_1_0_is_not_upgraded() {
         let head = "GET /ws HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-        assert_eq!(status_of_head(head, &[]), Some(400));
-        assert_eq!(status_of_head(&head.replace("1.0", "1.1"), &[]), None);
+        assert_eq!(status_of_head(head), Some(400));
+        assert_eq!(status_of_head(&head.replace("1.0", "1.1")), None);
     }
 
     #[test]
-    fn pages_of_the_same_host_are_let_in_and_foreign_ones_only_if_listed() {
-        let origin =
-            |origin: &str, allowed: &[&str]| status(&format!("Origin: {origin}"), "", allowed);
-        assert_eq!(origin("http://chat.example:8080", &[]), None);
-        assert_eq!(origin("HTTPS://CHAT.example:8080", &[]), None);
-        for foreign in [
-            "http://chat.example",
-            "http://chat.example:80801",
-            "http://evil.example:8080",
-            "http://chat.example:8080.evil.example",
-            "null",
-            "",
-            "chat.example:8080",
-        ] {
-            assert_eq!(origin(foreign, &[]), Some(403), "{foreign}");
-            assert_eq!(origin(foreign, &["*"]), None, "{foreign}");
-        }
-        assert_eq!(
-            origin(
-                "https://a.example",
-                &["https://a.example", "https://b.example"]
-            ),
-            None
-        );
-        assert_eq!(
-            origin("http://a.example", &["https://a.example"]),
-            Some(403)
-        );
-        assert_eq!(origin("null", &["null"]), None);
-        assert_eq!(origin("file://", &["file://"]), None);
+    fn the_answer_names_the_subprotocol_that_is_spoken() {
+        let head = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        let mut storage = http::header_storage();
+        let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
+        let date = Date::at(784_111_777);
+        let answer = |subprotocol| accept(&request, subprotocol, &date).map(String::from_utf8);
+        let begin = "HTTP/1.1 101 Switching Protocols\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Upgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        assert_eq!(answer(None), Ok(Ok(format!("{begin}\r\n"))));
+        let field = "Sec-WebSocket-Protocol: fanfare.v1\r\n";
+        let expected = Ok(Ok(format!("{begin}{field}\r\n")));
+        assert_eq!(answer(Some("fanfare.v1")), expected);
     }
 
     #[test]
-    fn a_target_that_names_a_host_stands_for_the_host_header() {
-        let head = |target: &str| {
-            format!(
-                "GET {target} HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-                 Origin: http://evil.example\r\n\r\n"
-            )
+    fn a_subprotocol_is_found_in_all_lines_of_the_list_in_its_own_case() {
+        let offers = |lines: &[&str]| {
+            let mut head = String::from("GET /ws HTTP/1.1\r\nHost: a\r\n");
+            for line in lines {
+                head += &format!("Sec-WebSocket-Protocol: {line}\r\n");
+            }
+            head += "\r\n";
+            let mut storage = http::header_storage();
+            let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
+            offers_subprotocol(&request, "fanfare.v1")
         };
-        assert_eq!(status_of_head(&head("/ws"), &[]), None);
-        assert_eq!(status_of_head(&head("http://evil.example/ws"), &[]), None);
-        assert_eq!(status_of_head(&head("http://a.example/ws"), &[]), Some(403));
-    }
-
-    #[test]
-    fn the_default_port_of_a_scheme_may_be_left_out_on_either_side() {
-        let same = |origin: &str, host: &str| is_same_host(origin.as_bytes(), host.as_bytes());
-        assert!(same("http://a", "a:80"));
-        assert!(same("http://a:80", "a"));
-        assert!(same("https://a:443", "a"));
-        assert!(same("https://a", "A:443"));
-        assert!(same("http://[::1]:8080", "[::1]:8080"));
-        assert!(!same("https://a", "a:80"));
-        assert!(!same("http://a:443", "a"));
-        assert!(!same("http://", ""));
+        for lines in [
+            &["fanfare.v1"][..],
+            &["chat,fanfare.v1"],
+            &["chat , fanfare.v1\t,, "],
+            &["chat", "fanfare.v1, more"],
+            &["", "fanfare.v1"],
+            &["fanfare.v1", "fanfare.v1"],
+        ] {
+            assert_eq!(offers(lines), Ok(true), "{lines:?}");
+        }
+        for lines in [
+            &[][..],
+            &["chat"],
+            &["Fanfare.v1"],
+            &["fanfare.v2"],
+            &["fanfare.v11, fanfare.v"],
+            &["!#$%&'*+-.^_`|~"],
+        ] {
+            assert_eq!(offers(lines), Ok(false), "{lines:?}");
+        }
+        for lines in [
+            &[""][..],
+            &[","],
+            &["", ""],
+            &["fanfare v1"],
+            &["\"fanfare.v1\""],
+            &["fanfare.v1;a"],
+            &["fanfare.v1, a/b"],
+            &["a=b", "fanfare.v1"],
+            &["fanfare.v1", "\u{e4}"],
+        ] {
+            assert_eq!(offers(lines), Err(Refusal::BadSubprotocols), "{lines:?}");
+        }
     }
 }

@@ -74,6 +74,13 @@ impl Server {
         Peer::connect(self.addr)
     }
 
+    /// Finds the server full: a request is answered with 503.
+    pub(crate) fn expect_no_seat(&self) {
+        let mut peer = self.connect();
+        peer.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        peer.expect_refusal(503);
+    }
+
     /// A raw connection that has joined the chat.
     pub(crate) fn join(&self) -> Peer {
         self.connect().upgraded("/ws")

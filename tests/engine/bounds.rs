@@ -234,6 +234,7 @@ fn so_many_are_told_that_their_address_has_no_seat_and_the_rest_is_turned_away()
     let told: Vec<Peer> = (0..REFUSED_CLIENTS_MAX)
         .map(|_| world.connect_from(stranger()))
         .collect();
+    told.iter().for_each(|peer| peer.send(UPGRADE));
     let turned_away: Vec<Peer> = (0..3).map(|_| world.connect_from(stranger())).collect();
     world.settle();
     assert_eq!(world.engine.client_count(), 1 + REFUSED_CLIENTS_MAX);
@@ -263,6 +264,7 @@ fn when_one_that_was_told_leaves_the_next_is_told_again() {
         world.connect_from(stranger()),
         world.connect_from(stranger()),
     );
+    next.send(UPGRADE);
     world.settle();
     assert!(next.take().starts_with(b"HTTP/1.1 503 "));
     assert!(last.is_closed());

@@ -185,7 +185,9 @@ fn an_unknown_path_is_not_found_and_the_connection_goes_on() {
     for path in [
         "/nothing",
         "/ws/",
-        "/ws/room",
+        "/ws/room/",
+        "/ws/..",
+        "/room/a%20b",
         "/WS",
         "/index.html",
         "//",
@@ -205,7 +207,7 @@ fn an_unknown_path_is_not_found_and_the_connection_goes_on() {
 fn an_upgrade_to_an_unknown_path_is_not_found() {
     let server = Server::start(&[]);
     let mut peer = server.connect();
-    peer.send(upgrade("/ws/room"));
+    peer.send(upgrade("/ws/a/b"));
     assert_eq!(peer.response().status, 404);
 }
 

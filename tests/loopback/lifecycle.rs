@@ -583,7 +583,7 @@ fn a_client_too_many_is_refused_until_another_one_leaves() {
     let server = Server::start(&["--max-clients", "2"]);
     let mut one = server.join();
     let two = server.join();
-    server.connect().expect_refusal(503);
+    server.expect_no_seat();
     one.say("hello");
     one.expect_frame(TEXT, b"hello");
     drop(two);
@@ -651,7 +651,7 @@ fn a_visitor_of_the_page_counts_as_a_client_until_it_leaves() {
     let mut visitor = server.connect();
     visitor.send(get("/"));
     assert_eq!(visitor.response().status, 200);
-    server.connect().expect_refusal(503);
+    server.expect_no_seat();
     // It may still become a member.
     visitor.send(upgrade("/ws"));
     visitor.expect_upgrade();
@@ -665,7 +665,7 @@ fn a_crowd_of_refused_clients_harms_nobody() {
     member.say("hello");
     member.expect_frame(TEXT, b"hello");
     drop(crowd);
-    server.connect().expect_refusal(503);
+    server.expect_no_seat();
 }
 
 // The log.

@@ -234,8 +234,11 @@ fn a_message_of_64_mib_comes_back_and_one_byte_more_is_too_big() {
     client
         .send(Message::binary(payload.clone()))
         .expect("it is taken");
-    let back = client.read().expect("it comes back");
-    assert!(back.is_binary());
+    // On a busy machine pings come first.
+    let mut back = client.read().expect("it comes back");
+    while back.is_ping() {
+        back = client.read().expect("it comes back");
+    }
     assert!(back.into_data() == payload, "it came back changed");
     assert_closed(&server, header_64(BINARY, 64 * 1024 * 1024 + 1), 1009);
 }

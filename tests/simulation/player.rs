@@ -283,10 +283,15 @@ impl Player {
         }
         self.received.drain(..head_end + 4 + body_len);
         self.answers += 1;
+        // One without a seat is told so, unless its request cannot be understood.
+        let is_told = match status {
+            400 | 408 | 431 => self.is_refused == Some(true),
+            status => status == 503,
+        };
         assert_eq!(
-            status == 503,
+            is_told,
             self.is_refused == Some(true),
-            "whether there is a seat for {}",
+            "whether there is a seat for {}: {status}",
             self.name
         );
         self.stage = match status {

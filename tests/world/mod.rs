@@ -156,6 +156,7 @@ impl World {
         let now = self.tick();
         let now = Now {
             tick: now,
+            elapsed: self.now,
             unix_seconds: UNIX_START + self.now.as_secs(),
         };
         self.engine.turn(&mut self.network, now);
@@ -169,7 +170,7 @@ impl World {
     /// How long the loop would sleep if nothing were announced; `None` for ever.
     pub fn wait(&self) -> Option<Duration> {
         let due = self.engine.next_due();
-        (due != Tick::NEVER).then(|| due.begins().saturating_sub(self.now))
+        (due != Duration::MAX).then(|| due.saturating_sub(self.now))
     }
 
     pub fn begin_shutdown(&mut self) {

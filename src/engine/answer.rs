@@ -1,0 +1,179 @@
+//! What requests that concern a room get: a seat in it, or the id of what they publish.
+
+use crate::config::Config;
+use crate::http::Date;
+use crate::http::status::{Refusal, Status};
+use crate::id::ClientId;
+use crate::outbox::Outbox;
+use crate::room::batch::trimmed;
+use crate::room::hub::TooManyRooms;
+use crate::room::id::Id;
+use crate::room::{Cursor, Hub, notice};
+use crate::session::{Closing, Listen, Publication, Session};
+
+impl From<TooManyRooms> for Refusal {
+    fn from(_: TooManyRooms) -> Self {
+        Self::TooManyRooms
+    }
+}
+
+/// Lets a client into a room: it is sent its opening, where it starts, and what it asked for. Returns how it is refused,
+/// if there is no such room and no place for one.
+pub(super) fn listen(
+    listen: Listen,
+    id: ClientId,
+    session: &mut Session,
+    outbox: &mut Outbox,
+    hub: &mut Hub,
+    date: &Date,
+) -> Option<Closing> {
+    let room = match hub.enter(&listen.room) {
+        Ok(room) => room,
+        Err(error) => return Some(Closing::refused(error.into(), &listen.manner, date)),
+    };
+    let joined = hub.join(room, id, listen.listening);
+    let framing = joined.membership.framing;
+    let mut opening = listen.opening;
+    opening.extend(notice::start(framing, joined.answer, joined.position));
+    outbox.push_private(opening);
+    if let Some((batch, skip)) = joined.cursor {
+        outbox.begin_behind(Cursor::new(room, framing, batch, skip, hub));
+    }
+    session.enter_room(joined.membership);
+    None
+}
+
+/// What came of a publication.
+pub(super) struct Published {
+    /// The whole answer.
+    pub(super) answer: Vec<u8>,
+    /// Whether the connection may serve another request.
+    pub(super) is_kept: bool,
+    /// How many messages were published.
+    pub(super) count: u32,
+    /// How many offers of a batch to a member they cause.
+    pub(super) offers: usize,
+}
+
+/// Publishes what a request brings, all of it or nothing, and answers it. `is_allowed`: the client does not send more
+/// than it may.
+pub(super) fn publish(
+    publication: &Publication,
+    is_allowed: bool,
+    hub: &mut Hub,
+    config: &Config,
+    date: &Date,
+) -> Published {
+    let manner = &publication.manner;
+    let published = try_publish(publication, is_allowed, hub, config);
+    let answer = match &published {
+        Ok((id, ..)) => {
+            let response = manner.response(Status::Ok, date);
+            response.finish_with_line(&id.to_string(), manner.is_head)
+        }
+        Err(refusal) => manner.refuse(*refusal, date),
+    };
+    let (count, offers) = published.map_or((0, 0), |(_, count, offers)| (count, offers));
+    Published {
+        answer,
+        is_kept: manner.is_kept,
+        count,
+        offers,
+    }
+}
+
+/// Returns the id of the last message, how many were published, and how many offers they cause.
+fn try_publish(
+    publication: &Publication,
+    is_allowed: bool,
+    hub: &mut Hub,
+    config: &Config,
+) -> Result<(Id, u32, usize), Refusal> {
+    let text = simdutf8::basic::from_utf8(&publication.body).map_err(|_| Refusal::NotUtf8)?;
+    let message_max = config.chat.max_message;
+    let count = match publication.is_lines {
+        true => check_lines(text, message_max)?,
+        false => check_message(text, message_max)?,
+    };
+    if !is_allowed {
+        return Err(Refusal::TooManyMessages);
+    }
+    let room = hub.enter(&publication.room)?;
+    if let Some(key) = &publication.key
+        && let Some(answer) = hub.find_key(room, key)
+    {
+        return Ok((answer, 0, 0));
+    }
+    let sealed = match publication.is_lines {
+        true => hub.publish_all(room, lines(text)),
+        false => hub.publish(room, text),
+    };
+    let id = hub.head(room);
+    if let Some(key) = &publication.key {
+        hub.remember_key(room, key, id);
+    }
+    let offers = sealed * hub.members(room).len();
+    Ok((id, count, offers))
+}
+
+/// One line end at the end is not counted.
+fn check_message(text: &str, message_max: usize) -> Result<u32, Refusal> {
+    let counted = text.strip_suffix('\n').unwrap_or(text);
+    let counted = counted.strip_suffix('\r').unwrap_or(counted);
+    if counted.len() > message_max {
+        return Err(Refusal::MessageTooLarge);
+    }
+    if trimmed(text).is_empty() {
+        return Err(Refusal::EmptyMessage);
+    }
+    Ok(1)
+}
+
+fn check_lines(text: &str, message_max: usize) -> Result<u32, Refusal> {
+    if text.lines().any(|line| line.len() > message_max) {
+        return Err(Refusal::MessageTooLarge);
+    }
+    match u32::try_from(lines(text).count()) {
+        Ok(0) => Err(Refusal::EmptyMessage),
+        count => Ok(count.unwrap_or(u32::MAX)),
+    }
+}
+
+/// The lines that are not blank.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !trimmed(line).is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_counted_without_one_line_end() {
+        for text in ["1234", "1234\n", "1234\r\n", "123\n\n", " 1 \n"] {
+            assert_eq!(check_message(text, 4), Ok(1), "{text:?}");
+        }
+        for text in ["12345", "1234\n\n", "1234\n\r\n", " 1234"] {
+            assert_eq!(
+                check_message(text, 4),
+                Err(Refusal::MessageTooLarge),
+                "{text:?}"
+            );
+        }
+        for text in ["", " ", "\r\n", "\u{a0}"] {
+            assert_eq!(
+                check_message(text, 4),
+                Err(Refusal::EmptyMessage),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn blank_lines_are_no_messages_and_one_long_line_refuses_all() {
+        assert_eq!(check_lines("a\n\n b\r\n \nc", 2), Ok(3));
+        assert_eq!(check_lines("a\n123\n", 2), Err(Refusal::MessageTooLarge));
+        assert_eq!(check_lines("\n \r\n", 2), Err(Refusal::EmptyMessage));
+        assert_eq!(lines("a\n\n b\r\n").collect::<Vec<_>>(), ["a", " b"]);
+    }
+}

@@ -1,0 +1,175 @@
+//! One room: its members, and its log while there is something in it.
+
+use std::rc::Rc;
+
+use super::Framing;
+use super::framing::FRAMINGS;
+use super::hub::{Listening, ROOM_MEMORY};
+use super::id::{Epoch, Id};
+use super::keys::Keys;
+use super::log::{Log, Pool};
+use super::notice::Answer;
+use super::recency::{Link, Linked};
+use super::start::{Extent, Start};
+use crate::id::ClientId;
+use crate::time::{Entry, Tick};
+
+/// The clients that read the same log.
+///
+/// Members stand in a dense array, because a broadcast walks all of them.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) name: Rc<str>,
+    pub(super) members: Vec<ClientId>,
+    /// What was published and is kept. A room in which nothing is published has none.
+    pub(super) log: Option<Box<Log>>,
+    /// The answers to publications that had a key.
+    pub(super) keys: Option<Box<Keys>>,
+    epoch: Epoch,
+    /// The number of the last message, while there is no log.
+    head: u64,
+    /// How many members read in each framing but lines, which every batch has.
+    pub(super) readers: [u32; FRAMINGS - 1],
+    /// How many members want to know how many they are.
+    pub(super) here_readers: u32,
+    /// When they were told.
+    pub(super) here_told: Option<Tick>,
+    /// Since when it has had no listeners, no history and no publication, if it has none now.
+    pub(super) quiet_since: Tick,
+    /// Where the deadlines list it.
+    pub(super) entry: Entry,
+    link: Link,
+    /// Whether it is on the list of rooms that may have something new.
+    pub(super) is_listed: bool,
+    /// Whether it is on the list of rooms whose members are to be told how many they are.
+    pub(super) is_here_listed: bool,
+}
+
+impl Linked for Room {
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+impl Room {
+    pub(super) fn new(name: Rc<str>, now: Tick) -> Self {
+        Self {
+            name,
+            members: Vec::new(),
+            log: None,
+            keys: None,
+            epoch: Epoch::random(),
+            head: 0,
+            readers: [0; FRAMINGS - 1],
+            here_readers: 0,
+            here_told: None,
+            quiet_since: now,
+            entry: Entry::NONE,
+            link: Link::default(),
+            is_listed: false,
+            is_here_listed: false,
+        }
+    }
+
+    /// The log to publish to.
+    #[inline]
+    pub(super) fn log_mut(&mut self) -> &mut Log {
+        let (epoch, head) = (self.epoch, self.head);
+        self.log
+            .get_or_insert_with(|| Box::new(Log::new(epoch, head)))
+    }
+
+    /// The id of the last message.
+    pub(super) fn head(&self) -> Id {
+        Id {
+            epoch: self.epoch,
+            seq: self.log.as_ref().map_or(self.head, |log| log.head()),
+        }
+    }
+
+    /// Decides where a reader starts: the answer, the position before its next message, and where it stands in
+    /// the log unless it is caught up.
+    pub(super) fn begin(
+        &mut self,
+        start: Start,
+        pool: &mut Pool,
+    ) -> (Answer, Id, Option<(u64, u32)>) {
+        if let Some(log) = &mut self.log {
+            log.seal(pool);
+            // What is too old is not kept, whether or not anybody has looked since.
+            log.trim(pool);
+        }
+        let Id { epoch, seq: head } = self.head();
+        let extent = Extent {
+            epoch,
+            head,
+            oldest: self.log.as_ref().map_or(head + 1, |log| log.oldest(pool)),
+        };
+        let (answer, seq) = extent.answer(start);
+        let log = self.log.as_ref().filter(|log| seq < head || log.has_news());
+        (answer, Id { epoch, seq }, log.map(|log| log.seek(seq)))
+    }
+
+    /// Adds a member. Returns its seat.
+    pub(super) fn add_member(&mut self, client: ClientId, listening: &Listening) -> u32 {
+        let seat = u32::try_from(self.members.len()).expect("slots of clients are 32-bit numbers");
+        if self.members.is_empty() {
+            // Most rooms have few members; a vector would begin with room for four.
+            self.members.reserve_exact(1);
+        }
+        self.members.push(client);
+        self.here_readers += u32::from(listening.wants_here);
+        if let Some(count) = self.readers_mut(listening.framing) {
+            *count += 1;
+        }
+        seat
+    }
+
+    /// Removes a member. Returns the one that got its seat.
+    pub(super) fn remove_member(
+        &mut self,
+        seat: u32,
+        framing: Framing,
+        wants_here: bool,
+    ) -> Option<ClientId> {
+        self.members.swap_remove(seat as usize);
+        self.here_readers -= u32::from(wants_here);
+        if let Some(count) = self.readers_mut(framing) {
+            *count -= 1;
+        }
+        self.members.get(seat as usize).copied()
+    }
+
+    fn readers_mut(&mut self, framing: Framing) -> Option<&mut u32> {
+        let place = (framing as usize).checked_sub(1)?;
+        self.readers.get_mut(place)
+    }
+
+    /// Lets history go that is too old, and the log when nothing is left of it. Whether it went.
+    pub(super) fn drop_unused_log(&mut self, pool: &mut Pool) -> bool {
+        let Some(log) = &mut self.log else {
+            return false;
+        };
+        log.trim(pool);
+        let is_unused = log.is_unused();
+        if is_unused {
+            self.head = log.head();
+            self.log = None;
+        }
+        is_unused
+    }
+
+    /// Whether nothing but the memory of its ids is left.
+    pub(super) fn is_forgettable(&self) -> bool {
+        self.members.is_empty() && self.log.is_none() && !self.is_listed && !self.is_here_listed
+    }
+
+    /// When there is something to be checked.
+    pub(super) fn due(&self, pool: &Pool) -> Tick {
+        match &self.log {
+            Some(log) => log.expires(pool),
+            None if self.members.is_empty() => self.quiet_since.after(ROOM_MEMORY),
+            None => Tick::NEVER,
+        }
+    }
+}

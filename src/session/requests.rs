@@ -1,0 +1,220 @@
+//! What a request gets: a file of the page, a room to listen to, leave to send a body, a refusal.
+
+use super::http::Post;
+use super::{Closing, Context, Event, Listen, Publication, listen};
+use crate::config::PUBLICATION_LEN_MAX;
+use crate::http::body::BodyReader;
+use crate::http::manner::Manner;
+use crate::http::route::{READ_METHODS, Route};
+use crate::http::status::{Refusal, Status};
+use crate::http::{self, Request, origin, preflight};
+use crate::outbox::Outbox;
+use crate::ws::handshake;
+
+/// The subprotocol whose lines carry ids.
+const SUBPROTOCOL: &str = "fanfare.v1";
+/// How much longer than a message the body of a publication may be: one line end is not counted.
+const LINE_END_MAX: usize = 2;
+
+/// What becomes of a request.
+pub(super) enum Answered {
+    /// It is answered, or somebody else is to do so.
+    At(Event<'static>),
+    /// It is a publication, and its body is to be read.
+    AfterBody(Box<Post>),
+}
+
+/// Answers one request.
+pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) -> Answered {
+    let mut storage = http::header_storage();
+    let request = match Request::parse(head, &mut storage) {
+        Ok(request) => request,
+        Err(refusal) => {
+            let manner = Manner::unknown(Request::is_head(head));
+            return Answered::At(refuse(refusal, &manner, context));
+        }
+    };
+    let route = Route::of(request.method, request.path, context.config);
+    let access = check_origin(&request, &route, context);
+    let manner = manner(&request, &route, access);
+    let answered = match (context.unavailable, access) {
+        (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
+        (None, Ok(_)) => serve(&request, &route, &manner, outbox, context),
+    };
+    answered.unwrap_or_else(|refusal| {
+        let mut closing = Closing::refused(refusal, &manner, context.date);
+        if refusal == Refusal::ForeignOrigin {
+            closing.note = Some(origin::describe(&request));
+        }
+        Answered::At(Event::Closing(closing))
+    })
+}
+
+/// Which pages may use a resource: the server's own and listed ones. The page's files are for everybody.
+fn check_origin<'a>(
+    request: &Request<'a>,
+    route: &Route<'_>,
+    context: &Context<'_>,
+) -> Result<Option<&'a [u8]>, Refusal> {
+    let allowed_origins = context.config.network.allowed_origins();
+    match route {
+        Route::WebSocket(_) | Route::Echo | Route::Events(_) | Route::Publish(_) => {
+            let access = origin::check(request, allowed_origins)?;
+            Ok(access.listed_origin())
+        }
+        // What a page of another origin may not do, its browser tells it best by itself.
+        _ if request.path.starts_with("/room") => Ok(origin::find_listed(request, allowed_origins)),
+        _ => Ok(None),
+    }
+}
+
+fn manner(
+    request: &Request<'_>,
+    route: &Route<'_>,
+    access: Result<Option<&[u8]>, Refusal>,
+) -> Manner {
+    // Where a body is not read, the end of the request is not known.
+    let is_read = !request.has_body() || matches!(route, Route::Publish(_));
+    Manner {
+        is_head: request.method == "HEAD",
+        is_kept: request.wants_keep_alive() && is_read,
+        is_events: matches!(route, Route::Events(_)),
+        listed_origin: access.ok().flatten().map(Into::into),
+    }
+}
+
+/// Serves a request that may be made.
+fn serve(
+    request: &Request<'_>,
+    route: &Route<'_>,
+    manner: &Manner,
+    outbox: &mut Outbox,
+    context: &Context<'_>,
+) -> Result<Answered, Refusal> {
+    let Context { config, date, .. } = context;
+    let bytes = match route {
+        Route::Publish(room) => return begin_post(request, room, manner, context),
+        Route::NotFound => {
+            let response = manner.response(Status::NotFound, date);
+            response.finish_with_line("there is nothing here", manner.is_head)
+        }
+        Route::MethodNotAllowed(methods) => {
+            let response = manner.response(Status::MethodNotAllowed, date);
+            let line = "this resource does not have the method";
+            let response = response.header("Allow", methods);
+            response.finish_with_line(line, manner.is_head)
+        }
+        _ if request.has_body() => return Err(Refusal::Body),
+        Route::WebSocket(room) => return upgrade(request, room, manner, context),
+        Route::Echo => {
+            outbox.push_private(handshake::accept(request, None, date)?);
+            return Ok(Answered::At(Event::OpenedEcho));
+        }
+        Route::Events(room) => return events(request, room, manner, context),
+        Route::Page(asset) => {
+            let (head, body) = asset.answer(request, manner.is_kept, date);
+            outbox.push_private(head);
+            outbox.push_static(body.unwrap_or_default());
+            return Ok(Answered::At(answered(manner)));
+        }
+        Route::Limits => limits(manner, config.chat.max_message, context),
+        Route::Preflight => preflight(manner.listed_origin.as_deref(), manner.is_kept, date),
+        Route::Options => {
+            let response = manner.response(Status::NoContent, date);
+            response.header("Allow", READ_METHODS).finish()
+        }
+    };
+    outbox.push_private(bytes);
+    Ok(Answered::At(answered(manner)))
+}
+
+fn answered(manner: &Manner) -> Event<'static> {
+    match manner.is_kept {
+        true => Event::Answered,
+        false => Event::Closing(Closing::answered(Vec::new())),
+    }
+}
+
+/// What a page has to know of the settings.
+fn limits(manner: &Manner, message_max: usize, context: &Context<'_>) -> Vec<u8> {
+    let body = format!("{{\"max_message\":{message_max}}}\n");
+    let mut answer = manner
+        .response(Status::Ok, context.date)
+        .header("Content-Type", "application/json")
+        .header("Content-Length", body.len())
+        .header("Cache-Control", "no-store")
+        .header("X-Content-Type-Options", "nosniff")
+        .finish();
+    if !manner.is_head {
+        answer.extend_from_slice(body.as_bytes());
+    }
+    answer
+}
+
+fn upgrade(
+    request: &Request<'_>,
+    room: &str,
+    manner: &Manner,
+    context: &Context<'_>,
+) -> Result<Answered, Refusal> {
+    let has_ids = handshake::offers_subprotocol(request, SUBPROTOCOL)?;
+    let subprotocol = has_ids.then_some(SUBPROTOCOL);
+    let opening = handshake::accept(request, subprotocol, context.date)?;
+    Ok(Answered::At(Event::Listens(Listen {
+        room: room.into(),
+        listening: listen::websocket(request, has_ids)?,
+        opening,
+        manner: manner.closing(),
+    })))
+}
+
+fn events(
+    request: &Request<'_>,
+    room: &str,
+    manner: &Manner,
+    context: &Context<'_>,
+) -> Result<Answered, Refusal> {
+    let listening = listen::events(request)?;
+    let opening = manner.begin_events(context.date);
+    Ok(Answered::At(match manner.is_head {
+        true => Event::Closing(Closing::answered(opening)),
+        false => Event::Listens(Listen {
+            room: room.into(),
+            listening,
+            opening,
+            manner: manner.closing(),
+        }),
+    }))
+}
+
+fn begin_post(
+    request: &Request<'_>,
+    room: &str,
+    manner: &Manner,
+    context: &Context<'_>,
+) -> Result<Answered, Refusal> {
+    let expects_continue = request.expects_continue()?;
+    let key = request.idempotency_key()?;
+    let is_lines = request.query.switch("lines")?.unwrap_or(false);
+    let body_max = match is_lines {
+        true => PUBLICATION_LEN_MAX,
+        false => context.config.chat.max_message + LINE_END_MAX,
+    };
+    let reader = BodyReader::new(request.body_length, body_max)?;
+    Ok(Answered::AfterBody(Box::new(Post {
+        reader,
+        expects_continue,
+        publication: Publication {
+            room: room.into(),
+            is_lines,
+            key: key.map(Into::into),
+            body: Vec::new(),
+            manner: manner.clone(),
+        },
+    })))
+}
+
+/// How a request is refused, before or instead of understanding it.
+pub(super) fn refuse(refusal: Refusal, manner: &Manner, context: &Context<'_>) -> Event<'static> {
+    Event::Closing(Closing::refused(refusal, manner, context.date))
+}
