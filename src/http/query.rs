@@ -87,7 +87,7 @@ impl<'a> Query<'a> {
 
 /// Whether a name as it was sent is `name`. One that cannot be decoded is no name that is asked for.
 fn is_called(sent: &str, name: &str) -> bool {
-    sent == name || (sent.contains('%') && decode(sent).is_some_and(|decoded| decoded == name))
+    decode(sent).is_some_and(|decoded| decoded == name)
 }
 
 /// Percent-decodes (RFC 3986 §2.1).
@@ -155,6 +155,9 @@ mod tests {
         }
         assert_eq!(text("%3D=1&%26=2", "="), Ok(Some("1".into())));
         assert_eq!(text("%3D=1&%26=2", "&"), Ok(Some("2".into())));
+        // A name that is asked for is not decoded.
+        assert_eq!(text("%41=1", "%41"), Ok(None));
+        assert_eq!(text("%2541=1", "%41"), Ok(Some("1".into())));
     }
 
     #[test]
