@@ -243,7 +243,7 @@ impl Refusal {
             Self::TooManyFromAddress => {
                 "too many clients are connected from this address (--max-clients-per-ip)"
             }
-            Self::TooManyRooms => "there are too many rooms",
+            Self::TooManyRooms => "there are too many rooms (--max-rooms)",
             Self::ShuttingDown => "the server is shutting down",
         }
     }
