@@ -25,11 +25,10 @@ use crate::config::{Config, READ_LEN};
 use crate::http::Date;
 use crate::id::ClientId;
 use crate::limits::PerIpLimit;
-use crate::observe::{CloseReason, LogLimiter, Metrics};
+use crate::observe::{LogLimiter, Metrics};
 use crate::room::hub::{Bounds, Hub};
 use crate::room::log::HistoryBounds;
 use crate::time::{Deadlines, Entry, Now, Tick};
-use crate::ws::close::CloseCode;
 
 use clients::Clients;
 use read::Readable;
@@ -175,7 +174,12 @@ impl<S: Stream> Engine<S> {
         }
         self.drain_due = Some(now.after(self.config.timeouts.drain));
         for id in self.clients.ids() {
-            self.close(id, CloseCode::GoingAway, CloseReason::Shutdown);
+            if let Some(slot) = self.clients.get_mut(id)
+                && let Some((session, _)) = slot.client.session()
+            {
+                let closing = session.shut_down(id.slot());
+                self.begin_close(id, closing);
+            }
         }
     }
 

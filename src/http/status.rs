@@ -169,7 +169,6 @@ impl Refusal {
             | Self::ChunkOverhead
             | Self::MalformedQuery
             | Self::OldUpgrade
-            | Self::NoUpgrade
             | Self::NoConnectionUpgrade
             | Self::BadKey
             | Self::BadExtensions
@@ -185,7 +184,9 @@ impl Refusal {
             Self::UnknownCoding => Status::NotImplemented,
             Self::TooManyMessages => Status::TooManyRequests,
             Self::Late => Status::RequestTimeout,
-            Self::NoVersion | Self::OtherWebSocketVersion => Status::UpgradeRequired,
+            Self::NoUpgrade | Self::NoVersion | Self::OtherWebSocketVersion => {
+                Status::UpgradeRequired
+            }
             Self::ForeignOrigin => Status::Forbidden,
             Self::TooManyClients
             | Self::TooManyFromAddress

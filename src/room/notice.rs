@@ -62,6 +62,13 @@ pub fn here(framing: Framing, count: usize) -> Vec<u8> {
     }
 }
 
+/// An event source is to come back after a time of its own, spread over some seconds by `jitter`.
+pub fn retry(jitter: u32) -> Vec<u8> {
+    const STEPS: u32 = 128;
+    let delay = RETRY_MS / 2 + RETRY_MS * (jitter % STEPS) / STEPS;
+    format!("retry: {delay}\n\n").into_bytes()
+}
+
 fn shown(count: Option<u64>) -> Box<dyn Display> {
     match count {
         Some(count) => Box::new(count),
@@ -78,6 +85,13 @@ fn text_message(line: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn event_sources_come_back_at_different_times() {
+        assert_eq!(retry(0), b"retry: 1500\n\n");
+        assert_eq!(retry(127), b"retry: 4476\n\n");
+        assert_eq!(retry(128), retry(0));
+    }
 
     #[test]
     fn each_framing_has_its_notices() {

@@ -14,8 +14,8 @@ use crate::http::manner::Manner;
 use crate::http::status::Refusal;
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
-use crate::room::Membership;
 use crate::room::hub::Listening;
+use crate::room::{Membership, notice};
 use crate::ws::close::CloseCode;
 use crate::ws::message::MessageReader;
 
@@ -198,6 +198,16 @@ impl Session {
             Self::Chat { .. } | Self::Echo { .. } => websocket::close(code, reason),
             Self::Http(_) | Self::Events { .. } => Closing::silent(reason),
         }
+    }
+
+    /// How a connection is closed because the server goes away. An event source is told when to come back, by
+    /// `jitter`, so that not all of them come at once.
+    pub fn shut_down(&self, jitter: u32) -> Closing {
+        let mut closing = self.close(CloseCode::GoingAway, CloseReason::Shutdown);
+        if let Self::Events { .. } = self {
+            closing.last_bytes = notice::retry(jitter);
+        }
+        closing
     }
 
     /// How the wait for a request, or for the end of a message, is given up. A peer that just keeps a connection

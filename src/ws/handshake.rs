@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn every_required_field_is_missed() {
         for (field, refused) in [
-            ("Upgrade", 400),
+            ("Upgrade", 426),
             ("Connection", 400),
             ("Sec-WebSocket-Key", 400),
             ("Sec-WebSocket-Version", 426),
@@ -175,7 +175,7 @@ mod tests {
             None
         );
         assert_eq!(status("Upgrade: h2c, WebSocket", "Upgrade"), None);
-        assert_eq!(status("Upgrade: websockets", "Upgrade"), Some(400));
+        assert_eq!(status("Upgrade: websockets", "Upgrade"), Some(426));
         assert_eq!(status("Connection: upgraded", "Connection"), Some(400));
     }
 

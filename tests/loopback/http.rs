@@ -224,7 +224,7 @@ fn echo_is_not_there_unless_it_was_asked_for() {
 fn echo_is_there_when_it_was_asked_for() {
     let server = Server::start(&["--echo"]);
     assert_upgraded(&server, &upgrade("/echo"));
-    assert_refused(&server, get("/echo"), 400);
+    assert_refused(&server, get("/echo"), 426);
 }
 
 #[test]
@@ -748,14 +748,14 @@ fn a_good_upgrade_is_answered_with_the_rfcs_accept_key_and_nothing_that_was_not_
 
 #[test]
 fn a_request_without_an_upgrade_is_refused_where_a_websocket_is() {
-    assert_refused(&Server::start(&[]), get("/ws"), 400);
+    assert_refused(&Server::start(&[]), get("/ws"), 426);
 }
 
 #[test]
 fn an_upgrade_without_one_of_its_fields_is_refused() {
     let server = Server::start(&[]);
     for (field, status) in [
-        ("Upgrade:", 400),
+        ("Upgrade:", 426),
         ("Connection:", 400),
         ("Sec-WebSocket-Key:", 400),
         ("Sec-WebSocket-Version:", 426),
@@ -767,13 +767,13 @@ fn an_upgrade_without_one_of_its_fields_is_refused() {
 #[test]
 fn an_upgrade_to_something_else_is_refused() {
     let server = Server::start(&[]);
-    for field in [
-        "Upgrade: h2c",
-        "Upgrade: websockets",
-        "Connection: close",
-        "Connection: keep-alive",
+    for (field, status) in [
+        ("Upgrade: h2c", 426),
+        ("Upgrade: websockets", 426),
+        ("Connection: close", 400),
+        ("Connection: keep-alive", 400),
     ] {
-        assert_refused(&server, upgrade_with(&[field]), 400);
+        assert_refused(&server, upgrade_with(&[field]), status);
     }
 }
 
