@@ -137,6 +137,11 @@ impl<S> Client<S> {
         matches!(self.phase, Phase::Open(_))
     }
 
+    /// Whether the peer sends requests.
+    pub fn is_http(&self) -> bool {
+        matches!(&self.phase, Phase::Open(session) if session.is_http())
+    }
+
     /// Whether the socket is to be closed at the end of the turn.
     #[inline]
     pub fn is_closed(&self) -> bool {

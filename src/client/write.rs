@@ -71,7 +71,7 @@ impl<S: Stream> Client<S> {
         }
         // The socket may have room that was not announced yet.
         self.is_writable = true;
-        let takes_some = self.flush(hub, gather, now, &config.timeouts)?;
+        let takes_some = self.flush(hub, gather, now, &config.timeouts)? > 0;
         let bound = bound * if takes_some { 2 } else { 1 };
         if self.waiting_messages(hub) <= bound {
             return Ok(());
@@ -91,8 +91,8 @@ impl<S: Stream> Client<S> {
         waiting.unwrap_or(0)
     }
 
-    /// Writes what is queued until the socket takes no more, or this client's turn is over. Tells whether the
-    /// socket took something.
+    /// Writes what is queued until the socket takes no more, or this client's turn is over. Returns how many bytes
+    /// the socket took.
     ///
     /// # Errors
     /// The socket failed.
@@ -102,7 +102,7 @@ impl<S: Stream> Client<S> {
         gather: &mut Vec<u8>,
         now: Tick,
         timeouts: &Timeouts,
-    ) -> Result<bool, CloseReason> {
+    ) -> Result<usize, CloseReason> {
         let was_paused = self.is_paused();
         let was_queued = self.outbox.due() != Tick::NEVER;
         let mut taken_len = 0;
@@ -124,7 +124,7 @@ impl<S: Stream> Client<S> {
         }
         self.outbox.note_queued(now.after(timeouts.write_wait));
         self.resume_input(was_paused, now, timeouts);
-        Ok(taken_len > 0)
+        Ok(taken_len)
     }
 
     /// The socket took some of what is queued: that is progress, and a sign of life.
@@ -164,7 +164,7 @@ impl<S: Stream> Client<S> {
         timeouts: &Timeouts,
     ) -> Result<(), CloseReason> {
         self.is_writable = true;
-        if self.flush(hub, gather, now, timeouts)? {
+        if self.flush(hub, gather, now, timeouts)? > 0 {
             Ok(())
         } else {
             Err(CloseReason::WriteTimeout)

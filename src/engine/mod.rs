@@ -73,10 +73,12 @@ pub struct Engine<S> {
     deferred_len: usize,
     /// How many offers to members the messages read in this turn cause.
     offers: usize,
+    /// How many clients have joined a room in this turn.
+    joins: usize,
     /// To-do lists: clients that may be readable, clients whose sockets may take what is queued, clients
     /// that are closed.
     readable: VecDeque<Readable>,
-    writable: Vec<ClientId>,
+    writable: VecDeque<ClientId>,
     closed: Vec<ClientId>,
     /// Every socket is read into this one buffer; what is needed longer is copied.
     buffer: Vec<u8>,
@@ -107,8 +109,9 @@ impl<S: Stream> Engine<S> {
             private_len: 0,
             deferred_len: 0,
             offers: 0,
+            joins: 0,
             readable: VecDeque::new(),
-            writable: Vec::new(),
+            writable: VecDeque::new(),
             closed: Vec::new(),
             buffer: vec![0; READ_LEN],
             gather: Vec::new(),
@@ -138,6 +141,7 @@ impl<S: Stream> Engine<S> {
         self.now = now.tick;
         self.date.advance_to(now.unix_seconds);
         self.offers = 0;
+        self.joins = 0;
         self.hub.begin_turn(now.tick, now.elapsed);
         self.accept(network);
         self.read_all();
@@ -231,7 +235,7 @@ impl<S: Stream> Engine<S> {
         }
         if !slot.is_listed_writable && slot.client.wants_flush() {
             slot.is_listed_writable = true;
-            self.writable.push(id);
+            self.writable.push_back(id);
         }
     }
 

@@ -9,7 +9,7 @@ use super::answer;
 use super::clients::Lateness;
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
-use crate::config::OFFERS_PER_TURN;
+use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
 use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
@@ -47,7 +47,7 @@ struct Received {
 impl<S: Stream> Engine<S> {
     /// Reads every listed client once. One that is listed anew meanwhile has its next turn in the next turn,
     /// and so has one that is left when this turn has done enough. When enough is queued, only bytes that were
-    /// read before are received.
+    /// read before are received; when enough have joined, only from those that have.
     pub(super) fn read_all(&mut self) {
         for _ in 0..self.readable.len() {
             if self.offers >= OFFERS_PER_TURN {
@@ -56,12 +56,25 @@ impl<S: Stream> Engine<S> {
             let Some(readable) = self.readable.pop_front() else {
                 return;
             };
-            if readable.deferred.is_empty() && self.queued_len() > self.config.chat.max_queued {
+            if self.has_to_wait(&readable) {
                 self.readable.push_back(readable);
             } else {
                 self.read(readable);
             }
         }
+    }
+
+    fn has_to_wait(&self, readable: &Readable) -> bool {
+        if !readable.deferred.is_empty() {
+            return false;
+        }
+        let is_http = |id| {
+            self.clients
+                .get(id)
+                .is_some_and(|slot| slot.client.is_http())
+        };
+        self.queued_len() > self.config.chat.max_queued
+            || (self.joins >= JOINS_PER_TURN && is_http(readable.id))
     }
 
     /// Reads from one client, once: that is its budget.
@@ -162,6 +175,7 @@ impl<S: Stream> Engine<S> {
                         break;
                     }
                     metrics.joined += 1;
+                    self.joins += 1;
                     client.open(id, *now, &config.timeouts);
                 }
                 Some(Event::Publishes(publication)) => {

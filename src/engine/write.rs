@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use super::Engine;
 use crate::client::Stream;
+use crate::config::FLUSHED_LEN_PER_TURN;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::room::RoomId;
@@ -110,26 +111,30 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Writes to every listed client what is queued for it and its socket takes.
+    /// Writes to every listed client what is queued for it and its socket takes, as far as the budget of a turn
+    /// goes.
     pub(super) fn write_all(&mut self) {
-        let listed = self.writable.len();
-        for next in 0..listed {
-            if let Some(&id) = self.writable.get(next) {
-                self.write(id);
+        let mut flushed_len = 0;
+        for _ in 0..self.writable.len() {
+            if flushed_len >= FLUSHED_LEN_PER_TURN {
+                return;
+            }
+            if let Some(id) = self.writable.pop_front() {
+                flushed_len += self.write(id);
             }
         }
-        self.writable.drain(..listed);
         self.shed();
     }
 
-    fn write(&mut self, id: ClientId) {
+    /// Writes to one client. Returns how many bytes its socket took.
+    fn write(&mut self, id: ClientId) -> usize {
         let Some(slot) = self.clients.get_mut(id) else {
-            return;
+            return 0;
         };
         slot.is_listed_writable = false;
         let client = &mut slot.client;
         if client.is_closed() {
-            return;
+            return 0;
         }
         let private_len = client.outbox().private_len();
         let flushed = client.flush(
@@ -139,17 +144,22 @@ impl<S: Stream> Engine<S> {
             &self.config.timeouts,
         );
         self.private_len = self.private_len + client.outbox().private_len() - private_len;
-        match flushed {
-            Err(reason) => return self.disconnect(id, reason),
-            Ok(_) if !client.is_open() && client.outbox().is_empty() => {
-                if client.is_over() {
-                    return self.disconnect(id, CloseReason::PeerGone);
-                }
-                client.begin_linger(self.now);
+        let taken_len = match flushed {
+            Ok(taken_len) => taken_len,
+            Err(reason) => {
+                self.disconnect(id, reason);
+                return 0;
             }
-            Ok(_) => {}
+        };
+        if !client.is_open() && client.outbox().is_empty() {
+            if client.is_over() {
+                self.disconnect(id, CloseReason::PeerGone);
+                return taken_len;
+            }
+            client.begin_linger(self.now);
         }
         self.enqueue(id);
         self.schedule(id);
+        taken_len
     }
 }

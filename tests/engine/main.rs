@@ -3,6 +3,7 @@
 
 mod bookkeeping;
 mod bounds;
+mod budgets;
 mod delivery;
 mod framing;
 mod patience;
