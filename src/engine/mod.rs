@@ -27,7 +27,7 @@ use crate::id::ClientId;
 use crate::limits::PerIpLimit;
 use crate::observe::{LogLimiter, Metrics};
 use crate::room::hub::{Bounds, Hub};
-use crate::room::log::HistoryBounds;
+use crate::room::pool::HistoryBounds;
 use crate::time::{Deadlines, Entry, Now, Tick};
 
 use clients::Clients;

@@ -3,8 +3,9 @@
 use super::framing::{self, Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
 use super::hub::{Hub, RoomId};
 use super::id::Id;
-use super::log::{Log, Pool};
+use super::log::Log;
 use super::notice;
+use super::pool::Pool;
 use crate::ws::frame::ServerHeader;
 
 /// A place in a room's log. While it stands at a batch, that batch and all behind it are kept: a cursor is

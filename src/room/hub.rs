@@ -11,13 +11,14 @@ use slab::Slab;
 
 use super::framing::Framing;
 use super::id::Id;
-use super::log::{HistoryBounds, Log, Pool};
+use super::log::Log;
 use super::notice::Answer;
+use super::pool::{HistoryBounds, Pool};
 use super::recency::Recency;
 use super::room::Room;
 use super::start::Start;
 use crate::id::ClientId;
-use crate::time::{Deadlines, Entry, Tick};
+use crate::time::{Deadlines, Tick};
 
 /// Why looking up a member's room cannot fail.
 const IS_KEPT: &str = "a room is kept while it has members";
@@ -26,7 +27,7 @@ pub const ROOM_MEMORY: Duration = Duration::from_secs(300);
 
 /// A room's place among all rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoomId(u32);
+pub struct RoomId(pub(super) u32);
 
 impl RoomId {
     pub(super) fn from_index(index: usize) -> Self {
@@ -97,19 +98,19 @@ pub struct TooManyRooms;
 /// All rooms.
 #[derive(Debug)]
 pub struct Hub {
-    bounds: Bounds,
-    names: HashMap<Rc<str>, RoomId>,
-    rooms: Slab<Room>,
+    pub(super) bounds: Bounds,
+    pub(super) names: HashMap<Rc<str>, RoomId>,
+    pub(super) rooms: Slab<Room>,
     /// The rooms that may have something new, and when it is to be offered, counted from the start.
     news: VecDeque<(Duration, RoomId)>,
     /// The rooms with history, the one published to least recently first.
-    recency: Recency,
+    pub(super) recency: Recency,
     /// When a room has history that is too old, or is to be forgotten.
-    deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     /// When the members of a room are to be told how many they are.
-    here: Deadlines,
+    pub(super) here: Deadlines,
     now: Duration,
-    pool: Pool,
+    pub(super) pool: Pool,
 }
 
 impl Hub {
@@ -284,26 +285,6 @@ impl Hub {
         }
     }
 
-    /// Keeps the history of all rooms together within its bound: the rooms that were published to least recently lose
-    /// theirs first.
-    pub fn bound_history(&mut self) {
-        for _ in 0..=self.rooms.len() {
-            let Some(id) = self.recency.oldest() else {
-                return;
-            };
-            let bound = self.bounds.history_len;
-            let Some((log, pool)) = self.log_mut(id) else {
-                return;
-            };
-            while pool.history_len() > bound && log.drop_oldest(pool) {}
-            if pool.history_len() <= bound {
-                return;
-            }
-            // What is left of it is needed by readers.
-            self.recency.touch(&mut self.rooms, id);
-        }
-    }
-
     /// A room's log, if anything was published in it.
     #[inline]
     pub fn log(&self, id: RoomId) -> Option<&Log> {
@@ -344,90 +325,6 @@ impl Hub {
     /// How many rooms there are.
     pub fn room_count(&self) -> usize {
         self.rooms.len()
-    }
-
-    /// When a room is to be checked, or its members to be told how many they are; [`Tick::NEVER`] if never.
-    pub fn next_due(&self) -> Tick {
-        self.deadlines.next().min(self.here.next())
-    }
-
-    /// Lets history go that is too old, and forgets rooms that have been quiet for long enough.
-    pub fn check_rooms(&mut self) {
-        while let Some(rooms) = self.deadlines.pop(self.pool.now) {
-            for index in rooms {
-                self.check_room(RoomId(index));
-            }
-        }
-    }
-
-    fn check_room(&mut self, id: RoomId) {
-        let now = self.pool.now;
-        let Some(room) = self.rooms.get_mut(id.index()) else {
-            return;
-        };
-        room.entry = Entry::NONE;
-        if room.drop_unused_log(&mut self.pool) {
-            room.quiet_since = now;
-            self.recency.remove(&mut self.rooms, id);
-        }
-        let Some(room) = self.rooms.get(id.index()) else {
-            return;
-        };
-        if room.is_forgettable() && room.quiet_since.after(ROOM_MEMORY) <= now {
-            self.names.remove(&room.name);
-            self.rooms.remove(id.index());
-        } else {
-            self.schedule(id);
-        }
-    }
-
-    /// Sees that a room is checked when it is next due. An entry that is early enough stays.
-    fn schedule(&mut self, id: RoomId) {
-        let Some(room) = self.rooms.get_mut(id.index()) else {
-            return;
-        };
-        if room.entry.tick() != Tick::NEVER {
-            return;
-        }
-        let due = room.due(&self.pool).max(self.pool.now.plus_seconds(1));
-        if due != Tick::NEVER {
-            room.entry = self.deadlines.insert(due, id.0);
-        }
-    }
-
-    /// The number of listeners has changed: those who want to know are told, at most once a second.
-    fn note_count(&mut self, id: RoomId) {
-        let Some(room) = self.rooms.get_mut(id.index()) else {
-            return;
-        };
-        if room.here_readers > 0 && !room.is_here_listed {
-            room.is_here_listed = true;
-            let due = room
-                .here_told
-                .map_or(self.pool.now, |told| told.plus_seconds(1));
-            self.here.insert(due.max(self.pool.now), id.0);
-        }
-    }
-
-    /// Takes the rooms whose members are to be told how many they are. To be called until there are none.
-    pub fn pop_here(&mut self) -> Option<Vec<RoomId>> {
-        let rooms = self.here.pop(self.pool.now)?;
-        let ids: Vec<RoomId> = rooms.into_iter().map(RoomId).collect();
-        for id in &ids {
-            if let Some(room) = self.rooms.get_mut(id.index()) {
-                room.is_here_listed = false;
-                room.here_told = Some(self.pool.now);
-            }
-        }
-        Some(ids)
-    }
-
-    /// How many listen, for a member that is to be shown a sign of life, unless it was told just now.
-    pub fn here_again(&self, membership: Membership) -> Option<usize> {
-        let room = self.rooms.get(membership.room.index())?;
-        let is_fresh = |told: Tick| told.plus_seconds(1) > self.pool.now;
-        let is_due = membership.wants_here && !room.here_told.is_some_and(is_fresh);
-        is_due.then_some(room.members.len())
     }
 }
 

@@ -14,10 +14,12 @@ mod keys;
 pub mod log;
 pub mod name;
 pub mod notice;
+pub mod pool;
 mod recency;
 #[expect(clippy::module_inception, reason = "a hub has rooms")]
 mod room;
 pub mod start;
+mod upkeep;
 
 pub use cursor::Cursor;
 pub use framing::Framing;

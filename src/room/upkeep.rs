@@ -1,0 +1,112 @@
+//! What becomes of rooms with time: history grows too old, rooms are forgotten, members are told how many they are.
+//!
+//! A room costs nothing here until something is due for it.
+
+use super::hub::{Hub, Membership, ROOM_MEMORY, RoomId};
+use crate::time::{Entry, Tick};
+
+impl Hub {
+    /// Keeps the history of all rooms together within its bound: the rooms that were published to least recently lose
+    /// theirs first.
+    pub fn bound_history(&mut self) {
+        for _ in 0..=self.rooms.len() {
+            let Some(id) = self.recency.oldest() else {
+                return;
+            };
+            let bound = self.bounds.history_len;
+            let Some((log, pool)) = self.log_mut(id) else {
+                return;
+            };
+            while pool.history_len() > bound && log.drop_oldest(pool) {}
+            if pool.history_len() <= bound {
+                return;
+            }
+            // What is left of it is needed by readers.
+            self.recency.touch(&mut self.rooms, id);
+        }
+    }
+
+    /// When a room is to be checked, or its members to be told how many they are; [`Tick::NEVER`] if never.
+    pub fn next_due(&self) -> Tick {
+        self.deadlines.next().min(self.here.next())
+    }
+
+    /// Lets history go that is too old, and forgets rooms that have been quiet for long enough.
+    pub fn check_rooms(&mut self) {
+        while let Some(rooms) = self.deadlines.pop(self.pool.now) {
+            for index in rooms {
+                self.check_room(RoomId(index));
+            }
+        }
+    }
+
+    fn check_room(&mut self, id: RoomId) {
+        let now = self.pool.now;
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        room.entry = Entry::NONE;
+        if room.drop_unused_log(&mut self.pool) {
+            room.quiet_since = now;
+            self.recency.remove(&mut self.rooms, id);
+        }
+        let Some(room) = self.rooms.get(id.index()) else {
+            return;
+        };
+        if room.is_forgettable() && room.quiet_since.after(ROOM_MEMORY) <= now {
+            self.names.remove(&room.name);
+            self.rooms.remove(id.index());
+        } else {
+            self.schedule(id);
+        }
+    }
+
+    /// Sees that a room is checked when it is next due. An entry that is early enough stays.
+    pub(super) fn schedule(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        if room.entry.tick() != Tick::NEVER {
+            return;
+        }
+        let due = room.due(&self.pool).max(self.pool.now.plus_seconds(1));
+        if due != Tick::NEVER {
+            room.entry = self.deadlines.insert(due, id.0);
+        }
+    }
+
+    /// The number of listeners has changed: those who want to know are told, at most once a second.
+    pub(super) fn note_count(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        if room.here_readers > 0 && !room.is_here_listed {
+            room.is_here_listed = true;
+            let due = room
+                .here_told
+                .map_or(self.pool.now, |told| told.plus_seconds(1));
+            self.here.insert(due.max(self.pool.now), id.0);
+        }
+    }
+
+    /// Takes the rooms whose members are to be told how many they are. To be called until there are none.
+    pub fn pop_here(&mut self) -> Option<Vec<RoomId>> {
+        let rooms = self.here.pop(self.pool.now)?;
+        let ids: Vec<RoomId> = rooms.into_iter().map(RoomId).collect();
+        for id in &ids {
+            if let Some(room) = self.rooms.get_mut(id.index()) {
+                room.is_here_listed = false;
+                room.here_told = Some(self.pool.now);
+            }
+        }
+        Some(ids)
+    }
+
+    /// How many listen, for a member that is to be shown a sign of life, unless it was told just now.
+    pub fn here_again(&self, membership: Membership) -> Option<usize> {
+        let room = self.rooms.get(membership.room.index())?;
+        let is_fresh = |told: Tick| told.plus_seconds(1) > self.pool.now;
+        let is_due = membership.wants_here && !room.here_told.is_some_and(is_fresh);
+        is_due.then_some(room.members.len())
+    }
+}
