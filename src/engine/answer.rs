@@ -47,8 +47,6 @@ pub(super) fn listen(
 pub(super) struct Published {
     /// The whole answer.
     pub(super) answer: Vec<u8>,
-    /// Whether the connection may serve another request.
-    pub(super) is_kept: bool,
     /// How many messages were published.
     pub(super) count: u32,
     /// How many offers of a batch to a member they cause.
@@ -76,7 +74,6 @@ pub(super) fn publish(
     let (count, offers) = published.map_or((0, 0), |(_, count, offers)| (count, offers));
     Published {
         answer,
-        is_kept: manner.is_kept,
         count,
         offers,
     }

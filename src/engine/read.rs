@@ -13,6 +13,7 @@ use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
 use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
+use crate::room::{Hub, RoomId};
 use crate::session::{Closing, Context, Event};
 use crate::ws::close::CloseCode;
 
@@ -38,10 +39,34 @@ impl Readable {
 struct Received {
     /// Messages and control frames, as the message rate counts them.
     count: u32,
+    /// Messages that were published.
+    published: u32,
+    /// How many offers of a batch to a member they cause. A client that has filled a batch is read on in the next
+    /// turn.
+    offers: usize,
     /// The connection is to be closed.
     closing: Option<Closing>,
-    /// The client has filled a batch, and is read on in the next turn: so many bytes of the input are left.
+    /// So many bytes of the input are left.
     deferred_len: usize,
+}
+
+impl Received {
+    /// Publishes a message of a member.
+    #[inline]
+    fn publish(&mut self, text: &str, room: RoomId, hub: &mut Hub) {
+        self.published += 1;
+        let sealed = hub.publish(room, text);
+        if sealed > 0 {
+            self.offers += sealed * hub.members(room).len();
+        }
+    }
+
+    /// Counts what was published by a request.
+    fn note_published(&mut self, count: u32, offers: usize) {
+        self.count = self.count.saturating_add(count);
+        self.published = self.published.saturating_add(count);
+        self.offers += offers;
+    }
 }
 
 impl<S: Stream> Engine<S> {
@@ -149,14 +174,8 @@ impl<S: Stream> Engine<S> {
             match session.receive(&mut input, outbox, &context) {
                 Some(Event::Message(text)) => {
                     received.count += 1;
-                    metrics.messages += 1;
                     if let Some(membership) = session.membership() {
-                        let sealed = hub.publish(membership.room, &text);
-                        if sealed > 0 {
-                            self.offers += sealed * hub.members(membership.room).len();
-                            received.deferred_len = input.len();
-                            break;
-                        }
+                        received.publish(&text, membership.room, hub);
                     }
                 }
                 Some(Event::Served) => received.count += 1,
@@ -171,36 +190,34 @@ impl<S: Stream> Engine<S> {
                 }
                 Some(Event::Listens(listen)) => {
                     received.closing = answer::listen(listen, id, session, outbox, hub, date);
-                    if received.closing.is_some() {
-                        break;
+                    if received.closing.is_none() {
+                        self.joins += 1;
+                        metrics.joined += 1;
+                        client.open(id, *now, &config.timeouts);
                     }
-                    metrics.joined += 1;
-                    self.joins += 1;
-                    client.open(id, *now, &config.timeouts);
                 }
                 Some(Event::Publishes(publication)) => {
                     let is_allowed = client.may_send(*now, config);
                     let published = answer::publish(&publication, is_allowed, hub, config, date);
-                    received.count = received.count.saturating_add(published.count);
-                    metrics.messages += u64::from(published.count);
-                    self.offers += published.offers;
                     client.outbox_mut().push_private(published.answer);
-                    if !published.is_kept {
+                    received.note_published(published.count, published.offers);
+                    if !publication.manner.is_kept {
                         received.closing = Some(Closing::answered(Vec::new()));
-                        break;
-                    }
-                    if published.offers > 0 {
-                        received.deferred_len = input.len();
-                        break;
                     }
                 }
-                Some(Event::Closing(closing)) => {
-                    received.closing = Some(closing);
-                    break;
-                }
+                Some(Event::Closing(closing)) => received.closing = Some(closing),
                 None => break,
             }
+            if received.closing.is_some() {
+                break;
+            }
+            if received.offers > 0 {
+                received.deferred_len = input.len();
+                break;
+            }
         }
+        self.offers += received.offers;
+        metrics.messages += u64::from(received.published);
         self.private_len = self.private_len + client.outbox().private_len() - private_len;
         client.note_progress(*now, &config.timeouts);
         Some(received)
