@@ -103,9 +103,14 @@ impl Cursor {
         self.end.get_or_insert(end);
     }
 
-    /// Whether nothing is left to be written, for now or for good.
+    /// Whether nothing is left to be written, for now or for good. One that stands behind what is still to be offered
+    /// to others is not caught up: it must not be offered that.
     pub fn is_caught_up(&self, log: &Log) -> bool {
-        self.skipped == 0 && self.batch >= self.stop(log)
+        let is_at_stop = match self.end {
+            Some(_) => self.batch >= self.stop(log),
+            None => self.batch == log.shown(),
+        };
+        is_at_stop && self.skipped == 0
     }
 
     /// Whether a frame has been begun, which nothing else may interrupt.
@@ -326,6 +331,6 @@ impl Cursor {
 
     /// The number of the first batch that the reader does not get, or not yet.
     fn stop(&self, log: &Log) -> u64 {
-        self.end.map_or(log.end(), |end| end.min(log.end()))
+        self.end.map_or(log.shown(), |end| end.min(log.end()))
     }
 }

@@ -153,10 +153,14 @@ impl Hub {
         Ok(id)
     }
 
-    /// Lets a client into a room. What was published before is sealed, so that it ends where the client starts.
+    /// Lets a client into a room. What was published before is sealed, so that it ends where the client starts, and is
+    /// offered to the others in this turn, whatever the linger: later it could not be told from what the client gets.
     pub fn join(&mut self, id: RoomId, client: ClientId, listening: Listening) -> Joined {
         let room = self.rooms.get_mut(id.index()).expect(IS_KEPT);
         let (answer, position, cursor) = room.begin(listening.start, &mut self.pool);
+        if room.is_listed && !self.bounds.linger.is_zero() {
+            self.news.push_front((self.now, id));
+        }
         let seat = room.add_member(client, &listening);
         let membership = Membership {
             room: id,
@@ -269,6 +273,7 @@ impl Hub {
             room.quiet_since = self.pool.now;
             if let Some(log) = &mut room.log {
                 log.seal(&mut self.pool);
+                log.begin_offer();
                 log.build_news(&room.readers, &mut self.pool);
             }
             self.recency.touch(&mut self.rooms, id);
@@ -457,6 +462,24 @@ mod tests {
     }
 
     #[test]
+    fn a_room_without_history_is_forgotten_too() {
+        let mut bounds = MANY;
+        bounds.history.messages = 0;
+        let mut hub = Hub::new(bounds);
+        at(&mut hub, 0);
+        let room = hub.enter("a").expect("there is room");
+        let member = hub.join(room, client(0), NEW).membership;
+        hub.publish(room, "not kept");
+        offer(&mut hub);
+        at(&mut hub, 100);
+        hub.leave(member);
+        at(&mut hub, 399);
+        assert_eq!(hub.enter("a").map(|room| hub.head(room).seq), Ok(1));
+        at(&mut hub, 402);
+        assert_eq!((hub.room_count(), hub.next_due()), (0, Tick::NEVER));
+    }
+
+    #[test]
     fn there_are_no_more_rooms_than_may_be() {
         let mut hub = Hub::new(MANY);
         for name in ["", "a", "b", "a"] {
@@ -504,6 +527,18 @@ mod tests {
         assert_eq!(at(&mut hub, 60), None);
         hub.publish(room, "three");
         assert_eq!(at(&mut hub, 60), Some(room));
+    }
+
+    #[test]
+    fn what_lingers_is_offered_when_somebody_joins_who_must_not_get_it() {
+        let mut bounds = MANY;
+        bounds.linger = Duration::from_millis(50);
+        let mut hub = Hub::new(bounds);
+        let room = hub.enter("").expect("there is room");
+        hub.publish(room, "before");
+        assert_eq!(hub.pop_news(), None);
+        hub.join(room, client(0), NEW);
+        assert_eq!(hub.pop_news(), Some(room));
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct Log {
     needed: u64,
     /// The number of the oldest batch that has not been offered to everybody.
     offered: u64,
+    /// The number of the oldest batch whose offer has not begun. Members that are behind do not get it before: whoever
+    /// catches up would be offered it again.
+    shown: u64,
     /// What was published since the last batch was sealed.
     open: Batch,
     /// The memory of all sealed batches, in bytes.
@@ -45,6 +48,7 @@ impl Log {
             first: 0,
             needed: 0,
             offered: 0,
+            shown: 0,
             open,
             held_len: 0,
             expected_len: 0,
@@ -104,9 +108,20 @@ impl Log {
         !self.open.is_empty() || !self.news().is_empty()
     }
 
+    /// All that is sealed is being offered from now on, and is for members that are behind as well.
+    pub(super) fn begin_offer(&mut self) {
+        self.shown = self.end();
+    }
+
+    /// The number of the batch before which members stop that are behind.
+    #[inline]
+    pub(super) fn shown(&self) -> u64 {
+        self.shown
+    }
+
     /// All that is sealed was offered to everybody. Batches that no cursor needs are history from now on.
     pub fn note_offered(&mut self, pool: &mut Pool) {
-        self.offered = self.end();
+        self.offered = self.shown;
         self.trim(pool);
     }
 
@@ -272,6 +287,11 @@ impl Log {
         })
     }
 
+    /// Whether something that was published is kept.
+    pub(super) fn has_batches(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
     /// Whether there is neither a message nor a cursor.
     pub(super) fn is_unused(&self) -> bool {
         self.sealed.is_empty() && self.open.is_empty() && self.open.cursors == 0
@@ -305,12 +325,18 @@ mod tests {
         (Log::new(Epoch::random(), 0), Pool::new(NONE))
     }
 
+    fn offer(log: &mut Log, pool: &mut Pool) {
+        log.seal(pool);
+        log.begin_offer();
+        log.note_offered(pool);
+    }
+
     /// A log of one batch for each text, all of them offered.
     fn with_history(bounds: HistoryBounds, texts: &[&str]) -> (Log, Pool) {
         let (mut log, mut pool) = (Log::new(Epoch::random(), 0), Pool::new(bounds));
         for text in texts {
             log.publish(text, 1, &mut pool);
-            log.note_offered(&mut pool);
+            offer(&mut log, &mut pool);
         }
         (log, pool)
     }
@@ -344,7 +370,7 @@ mod tests {
             }
             log.seal(&mut pool);
             let bytes = log.batch(number).expect("it is kept").text().as_ptr();
-            log.note_offered(&mut pool);
+            offer(log, &mut pool);
             (bytes, pool.needed_len())
         };
         // One buffer is open while the other is being read.
@@ -371,7 +397,7 @@ mod tests {
         log.seal(&mut pool);
         log.unpin(0, &mut pool);
         assert_eq!(text(&log, 0), b"news");
-        log.note_offered(&mut pool);
+        offer(&mut log, &mut pool);
         assert!(log.batch(0).is_none());
         assert!(!log.has_news());
     }
@@ -383,7 +409,7 @@ mod tests {
         for _ in 0..10 {
             (0..100).for_each(|_| _ = log.publish("0123456789", 1_000, &mut pool));
             log.seal(&mut pool);
-            log.note_offered(&mut pool);
+            offer(&mut log, &mut pool);
         }
         for number in 1..10 {
             let batch = log.batch(number).expect("it is kept");
@@ -399,7 +425,7 @@ mod tests {
         for _ in 0..100 {
             log.publish(&"x".repeat(BATCH_TEXT_MAX / 4), 1, &mut pool);
         }
-        log.note_offered(&mut pool);
+        offer(&mut log, &mut pool);
         log.unpin(0, &mut pool);
         assert!(pool.free_len <= POOL_LEN_MAX && pool.free.len() > 10);
         let free: usize = pool.free.iter().map(Batch::held_len).sum();
@@ -452,7 +478,7 @@ mod tests {
         assert_eq!((pool.needed_len(), pool.history_len()), (held_len, 0));
         for _ in 0..3 {
             log.publish("more", 1, &mut pool);
-            log.note_offered(&mut pool);
+            offer(&mut log, &mut pool);
         }
         assert_eq!(text(&log, 1), b"2");
         assert_eq!(
@@ -486,7 +512,7 @@ mod tests {
             "built once"
         );
         assert!(pool.needed_len() > plain_len);
-        log.note_offered(&mut pool);
+        offer(&mut log, &mut pool);
         assert_eq!((pool.needed_len(), pool.history_len()), (0, 2 * plain_len));
         log.publish("3", 1, &mut pool);
         log.build_news(&[0, 1, 0, 0], &mut pool);

@@ -146,18 +146,20 @@ impl Room {
         self.readers.get_mut(place)
     }
 
-    /// Lets history go that is too old, and the log when nothing is left of it. Whether it went.
-    pub(super) fn drop_unused_log(&mut self, pool: &mut Pool) -> bool {
+    /// Lets history go that is too old, and the log when nothing is left of it.
+    pub(super) fn drop_unused_log(&mut self, pool: &mut Pool) {
         let Some(log) = &mut self.log else {
-            return false;
+            return;
         };
-        log.trim(pool);
-        let is_unused = log.is_unused();
-        if is_unused {
+        if log.has_batches() {
+            log.trim(pool);
+            // A room is remembered for as long after its history as after its listeners.
+            self.quiet_since = pool.now;
+        }
+        if log.is_unused() {
             self.head = log.head();
             self.log = None;
         }
-        is_unused
     }
 
     /// Whether nothing but the memory of its ids is left.
@@ -168,9 +170,9 @@ impl Room {
     /// When there is something to be checked.
     pub(super) fn due(&self, pool: &Pool) -> Tick {
         match &self.log {
-            Some(log) => log.expires(pool),
-            None if self.members.is_empty() => self.quiet_since.after(ROOM_MEMORY),
-            None => Tick::NEVER,
+            Some(log) if log.has_batches() => log.expires(pool),
+            _ if self.members.is_empty() => self.quiet_since.after(ROOM_MEMORY),
+            _ => Tick::NEVER,
         }
     }
 }

@@ -46,8 +46,8 @@ impl Hub {
             return;
         };
         room.entry = Entry::NONE;
-        if room.drop_unused_log(&mut self.pool) {
-            room.quiet_since = now;
+        room.drop_unused_log(&mut self.pool);
+        if room.log.is_none() {
             self.recency.remove(&mut self.rooms, id);
         }
         let Some(room) = self.rooms.get(id.index()) else {

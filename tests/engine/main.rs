@@ -6,6 +6,7 @@ mod bounds;
 mod budgets;
 mod delivery;
 mod framing;
+mod linger;
 mod patience;
 mod seats;
 mod shutdown;
