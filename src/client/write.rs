@@ -4,6 +4,7 @@ use super::socket;
 use super::{Client, Phase, Stream};
 use crate::config::{Config, SlowPolicy, Timeouts, WRITES_PER_TURN};
 use crate::observe::CloseReason;
+use crate::room::hub::Here;
 use crate::room::{Cursor, Framing, Hub, Membership, notice};
 use crate::time::Tick;
 
@@ -199,12 +200,30 @@ impl<S: Stream> Client<S> {
         Ok(())
     }
 
-    /// Tells a member that wants to know it how many listen.
-    pub fn tell_count(&mut self, count: usize, now: Tick, timeouts: &Timeouts) {
-        if let Some(membership) = self.membership().filter(|member| member.wants_here) {
-            self.outbox
-                .push_here(notice::here(membership.framing, count));
-            self.outbox.note_queued(now.after(timeouts.write_wait));
+    /// Tells a member that wants to know it how many listen. Whether that is still to be done, because it was told
+    /// just now.
+    pub fn tell_count(&mut self, count: usize, now: Tick, timeouts: &Timeouts) -> bool {
+        let Some(membership) = self.membership() else {
+            return false;
+        };
+        match membership.here {
+            Here::Off => false,
+            Here::Fresh => {
+                self.set_here(Here::On);
+                true
+            }
+            Here::On => {
+                self.outbox
+                    .push_here(notice::here(membership.framing, count));
+                self.outbox.note_queued(now.after(timeouts.write_wait));
+                false
+            }
+        }
+    }
+
+    fn set_here(&mut self, here: Here) {
+        if let Phase::Open(session) = &mut self.phase {
+            session.set_here(here);
         }
     }
 }

@@ -65,7 +65,7 @@ impl<S: Stream> Engine<S> {
 
     /// Whether connections may be waiting and the listener neither rests nor is closed.
     pub(super) fn may_accept(&self) -> bool {
-        self.is_acceptable && self.accept_rest.is_none() && self.drain_due.is_none()
+        self.is_acceptable && self.accept_rest.is_none() && self.drain.is_none()
     }
 
     fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {

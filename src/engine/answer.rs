@@ -6,7 +6,7 @@ use crate::http::status::{Refusal, Status};
 use crate::id::ClientId;
 use crate::outbox::Outbox;
 use crate::room::batch::trimmed;
-use crate::room::hub::TooManyRooms;
+use crate::room::hub::{Here, TooManyRooms};
 use crate::room::id::Id;
 use crate::room::{Cursor, Hub, notice};
 use crate::session::{Closing, Listen, Publication, Session};
@@ -38,6 +38,10 @@ pub(super) fn listen(
     outbox.push_private(opening);
     if let Some((batch, skip)) = joined.cursor {
         outbox.begin_behind(Cursor::new(room, framing, batch, skip, hub));
+    }
+    if joined.membership.here != Here::Off {
+        // Behind the replay, whose end it marks.
+        outbox.push_here(notice::here(framing, hub.members(room).len()));
     }
     session.enter_room(joined.membership);
     None
@@ -102,7 +106,7 @@ fn try_publish(
         return Ok((answer, 0, 0));
     }
     let sealed = match publication.is_lines {
-        true => hub.publish_all(room, lines(text)),
+        true => hub.publish_all(room, text.len(), lines(text)),
         false => hub.publish(room, text),
     };
     let id = hub.head(room);

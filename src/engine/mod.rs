@@ -11,6 +11,7 @@ mod accept;
 mod answer;
 mod clients;
 mod close;
+mod drain;
 mod read;
 mod timeouts;
 mod write;
@@ -31,6 +32,7 @@ use crate::room::pool::HistoryBounds;
 use crate::time::{Deadlines, Entry, Now, Tick};
 
 use clients::Clients;
+use drain::Drain;
 use read::Readable;
 
 /// Where clients come from.
@@ -87,8 +89,8 @@ pub struct Engine<S> {
     /// Connections may be waiting, which is not looked at before the listener's rest is over.
     is_acceptable: bool,
     accept_rest: Option<Tick>,
-    /// During a shutdown, when it must be over.
-    drain_due: Option<Tick>,
+    /// A shutdown that goes on.
+    drain: Option<Drain>,
 }
 
 impl<S: Stream> Engine<S> {
@@ -117,7 +119,7 @@ impl<S: Stream> Engine<S> {
             gather: Vec::new(),
             is_acceptable: false,
             accept_rest: None,
-            drain_due: None,
+            drain: None,
             config,
         }
     }
@@ -161,35 +163,11 @@ impl<S: Stream> Engine<S> {
         if self.may_accept() || !self.readable.is_empty() || !self.writable.is_empty() {
             return Duration::ZERO;
         }
-        let others = [self.accept_rest, self.drain_due].into_iter().flatten();
+        let drain_due = self.drain.as_ref().map(|drain| drain.next_due(self.now));
+        let others = [self.accept_rest, drain_due].into_iter().flatten();
         let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);
         tick.begins()
             .min(self.hub.news_due().unwrap_or(Duration::MAX))
-    }
-
-    /// Takes no more connections, and closes all clients with 1001, after what is still queued for them. Those
-    /// that have not taken it after the drain time, which begins at `now`, are cut off. A second call cuts
-    /// off at once.
-    pub fn begin_shutdown(&mut self, now: Tick) {
-        self.now = now;
-        if self.drain_due.is_some() {
-            self.drain_due = Some(now);
-            return;
-        }
-        self.drain_due = Some(now.after(self.config.timeouts.drain));
-        for id in self.clients.ids() {
-            if let Some(slot) = self.clients.get_mut(id)
-                && let Some((session, _)) = slot.client.session()
-            {
-                let closing = session.shut_down(id.slot());
-                self.begin_close(id, closing);
-            }
-        }
-    }
-
-    /// Whether a shutdown is over.
-    pub fn is_shut_down(&self) -> bool {
-        self.drain_due.is_some() && self.clients.len() == 0
     }
 
     /// How many clients are connected, those whose last bytes are still being sent included.

@@ -63,7 +63,6 @@ impl Received {
 
     /// Counts what was published by a request.
     fn note_published(&mut self, count: u32, offers: usize) {
-        self.count = self.count.saturating_add(count);
         self.published = self.published.saturating_add(count);
         self.offers += offers;
     }
@@ -159,7 +158,7 @@ impl<S: Stream> Engine<S> {
             date,
             ..
         } = self;
-        let shutting_down = self.drain_due.map(|_| Refusal::ShuttingDown);
+        let shutting_down = self.drain.as_ref().map(|_| Refusal::ShuttingDown);
         let slot = clients.get_mut(id)?;
         let context = Context {
             config,
@@ -200,6 +199,7 @@ impl<S: Stream> Engine<S> {
                     let is_allowed = client.may_send(*now, config);
                     let published = answer::publish(&publication, is_allowed, hub, config, date);
                     client.outbox_mut().push_private(published.answer);
+                    client.spend(published.count, *now, config);
                     received.note_published(published.count, published.offers);
                     if !publication.manner.is_kept {
                         received.closing = Some(Closing::answered(Vec::new()));

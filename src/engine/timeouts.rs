@@ -28,11 +28,7 @@ impl<S: Stream> Engine<S> {
                 self.check_deadlines(id);
             }
         }
-        if self.drain_due.is_some_and(|due| due <= self.now) {
-            for id in self.clients.ids() {
-                self.disconnect(id, CloseReason::Shutdown);
-            }
-        }
+        self.close_for_drain();
     }
 
     fn check_deadlines(&mut self, id: ClientId) {

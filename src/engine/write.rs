@@ -26,25 +26,31 @@ impl<S: Stream> Engine<S> {
         while let Some(rooms) = self.hub.pop_here() {
             for room in rooms {
                 let count = self.hub.members(room).len();
+                let mut is_left_out = false;
                 for seat in 0..count {
                     if let Some(&id) = self.hub.members(room).get(seat) {
-                        self.tell_count(id, count);
+                        is_left_out |= self.tell_count(id, count);
                     }
+                }
+                if is_left_out {
+                    self.hub.note_count(room);
                 }
             }
         }
     }
 
-    fn tell_count(&mut self, id: ClientId, count: usize) {
+    /// Whether a member was left out, because it was told just now.
+    fn tell_count(&mut self, id: ClientId, count: usize) -> bool {
         let Some(slot) = self.clients.get_mut(id) else {
-            return;
+            return false;
         };
         let client = &mut slot.client;
         let private_len = client.outbox().private_len();
-        client.tell_count(count, self.now, &self.config.timeouts);
+        let is_left_out = client.tell_count(count, self.now, &self.config.timeouts);
         self.private_len = self.private_len + client.outbox().private_len() - private_len;
         self.enqueue(id);
         self.schedule(id);
+        is_left_out
     }
 
     fn broadcast_room(&mut self, room: RoomId) {

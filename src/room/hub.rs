@@ -48,7 +48,18 @@ pub struct Membership {
     /// How the member gets its messages.
     pub framing: Framing,
     /// Whether it is told how many listen.
-    pub wants_here: bool,
+    pub here: Here,
+}
+
+/// Whether a member is told how many listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Here {
+    /// It does not want to know.
+    Off,
+    /// It was told when it joined, less than a second before the others are: it is left out once.
+    Fresh,
+    /// It is told with the others.
+    On,
 }
 
 /// How a client listens to a room.
@@ -166,7 +177,10 @@ impl Hub {
             room: id,
             seat,
             framing: listening.framing,
-            wants_here: listening.wants_here,
+            here: match listening.wants_here {
+                true => Here::Fresh,
+                false => Here::Off,
+            },
         };
         self.note_count(id);
         Joined {
@@ -184,7 +198,7 @@ impl Hub {
         if let Some(log) = &mut room.log {
             log.seal(&mut self.pool);
         }
-        let moved = room.remove_member(left.seat, left.framing, left.wants_here);
+        let moved = room.remove_member(left.seat, left.framing, left.here != Here::Off);
         if room.members.is_empty() {
             room.quiet_since = self.pool.now;
             self.schedule(left.room);
@@ -214,16 +228,18 @@ impl Hub {
     }
 
     /// Publishes messages together, behind all that was published before: they are one batch, as far as the bounds on
-    /// its length allow. Returns how many batches were sealed.
+    /// its length allow. They have about `text_len` bytes. Returns how many batches were sealed.
     pub fn publish_all<'a>(
         &mut self,
         id: RoomId,
+        text_len: usize,
         messages: impl Iterator<Item = &'a str>,
     ) -> usize {
         let Self { rooms, pool, .. } = self;
         let room = rooms.get_mut(id.index()).expect(IS_KEPT);
         let log = room.log_mut();
         log.seal(pool);
+        log.expect(text_len);
         let mut sealed = 1;
         for message in messages {
             sealed += log.publish(message, u64::MAX, pool);
@@ -417,9 +433,9 @@ mod tests {
     fn a_joiner_begins_inside_a_batch_and_exactly_so_many_messages_are_kept() {
         let mut hub = Hub::new(MANY);
         let room = hub.enter("").expect("there is room");
-        hub.publish_all(room, ["1", "2", "3"].into_iter());
+        hub.publish_all(room, 5, ["1", "2", "3"].into_iter());
         offer(&mut hub);
-        hub.publish_all(room, ["4", "5", "6"].into_iter());
+        hub.publish_all(room, 5, ["4", "5", "6"].into_iter());
         offer(&mut hub);
         let mut start = |start| {
             let listening = Listening { start, ..NEW };
@@ -552,8 +568,12 @@ mod tests {
         };
         hub.join(room, client(0), NEW);
         assert_eq!(hub.pop_here(), None);
-        let member = hub.join(room, client(1), wants_here).membership;
-        assert_eq!(hub.pop_here(), Some(vec![room]));
+        let mut member = hub.join(room, client(1), wants_here).membership;
+        assert_eq!(
+            (hub.pop_here(), member.here),
+            (Some(vec![room]), Here::Fresh)
+        );
+        member.here = Here::On;
         assert_eq!(hub.here_again(member), None);
         hub.join(room, client(2), NEW);
         hub.join(room, client(3), NEW);

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::batch::{Batch, trimmed};
+use super::batch::{BATCH_TEXT_MAX, Batch, trimmed};
 use super::framing::{DERIVED, Framing};
 use super::id::Epoch;
 use super::pool::Pool;
@@ -71,6 +71,11 @@ impl Log {
             sealed += 1;
         }
         sealed
+    }
+
+    /// Says how many bytes of text are about to be published, so that their batch is allocated in one go.
+    pub(super) fn expect(&mut self, text_len: usize) {
+        self.expected_len = text_len.min(BATCH_TEXT_MAX);
     }
 
     /// Seals the open batch, unless it is empty: what is published from now on stands behind it.
@@ -311,7 +316,6 @@ mod tests {
     use std::iter;
     use std::time::Duration;
 
-    use super::super::batch::BATCH_TEXT_MAX;
     use super::super::pool::{HistoryBounds, POOL_LEN_MAX};
     use super::*;
 

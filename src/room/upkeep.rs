@@ -2,7 +2,7 @@
 //!
 //! A room costs nothing here until something is due for it.
 
-use super::hub::{Hub, Membership, ROOM_MEMORY, RoomId};
+use super::hub::{Here, Hub, Membership, ROOM_MEMORY, RoomId};
 use crate::time::{Entry, Tick};
 
 impl Hub {
@@ -75,8 +75,8 @@ impl Hub {
         }
     }
 
-    /// The number of listeners has changed: those who want to know are told, at most once a second.
-    pub(super) fn note_count(&mut self, id: RoomId) {
+    /// The number of listeners has changed, or some have not been told of it: those who want to know are told, at most once a second.
+    pub fn note_count(&mut self, id: RoomId) {
         let Some(room) = self.rooms.get_mut(id.index()) else {
             return;
         };
@@ -106,7 +106,7 @@ impl Hub {
     pub fn here_again(&self, membership: Membership) -> Option<usize> {
         let room = self.rooms.get(membership.room.index())?;
         let is_fresh = |told: Tick| told.plus_seconds(1) > self.pool.now;
-        let is_due = membership.wants_here && !room.here_told.is_some_and(is_fresh);
+        let is_due = membership.here == Here::On && !room.here_told.is_some_and(is_fresh);
         is_due.then_some(room.members.len())
     }
 }

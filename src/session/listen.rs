@@ -1,7 +1,7 @@
 //! How a request says that it wants to listen: the parameters of its query.
 
-use crate::http::Request;
 use crate::http::status::Refusal;
+use crate::http::{Query, Request};
 use crate::room::framing::Framing;
 use crate::room::hub::Listening;
 use crate::room::id::Id;
@@ -14,15 +14,11 @@ pub(super) fn websocket(request: &Request<'_>, has_ids: bool) -> Result<Listenin
     let is_joined = query.switch("coalesce")?.unwrap_or(true);
     // There is no compression to decline yet, but a value has to be one.
     query.switch("deflate")?;
-    let since = query.text("since")?;
+    let since = parse_since(query)?;
     if !has_ids && since.is_some() {
         // It could not be told of a gap.
         return Err(Refusal::SinceOnPlain);
     }
-    let since = match since {
-        Some(since) => Some(Some(Id::parse(since.as_bytes()).ok_or(Refusal::BadId)?)),
-        None => None,
-    };
     Ok(Listening {
         framing: match (has_ids, is_joined) {
             (false, true) => Framing::Lines,
@@ -31,7 +27,7 @@ pub(super) fn websocket(request: &Request<'_>, has_ids: bool) -> Result<Listenin
             (true, false) => Framing::NumberedSingle,
         },
         wants_here: has_ids && query.switch("here")?.unwrap_or(false),
-        start: start(since, last),
+        start: start(since.map(Some), last),
     })
 }
 
@@ -40,19 +36,23 @@ pub(super) fn websocket(request: &Request<'_>, has_ids: bool) -> Result<Listenin
 pub(super) fn events(request: &Request<'_>) -> Result<Listening, Refusal> {
     let query = request.query;
     let last = query.number("last")?;
-    let since = if request.values("last-event-id").next().is_some() {
-        Some(request.only_value("last-event-id").and_then(Id::parse))
-    } else {
-        match query.text("since")? {
-            Some(since) => Some(Some(Id::parse(since.as_bytes()).ok_or(Refusal::BadId)?)),
-            None => None,
-        }
+    let since = parse_since(query)?;
+    let since = match request.values("last-event-id").next() {
+        Some(_) => Some(request.only_value("last-event-id").and_then(Id::parse)),
+        None => since.map(Some),
     };
     Ok(Listening {
         framing: Framing::Events,
         wants_here: query.switch("here")?.unwrap_or(false),
         start: start(since, last),
     })
+}
+
+fn parse_since(query: Query<'_>) -> Result<Option<Id>, Refusal> {
+    let since = query.text("since")?;
+    since
+        .map(|since| Id::parse(since.as_bytes()).ok_or(Refusal::BadId))
+        .transpose()
 }
 
 fn start(since: Option<Option<Id>>, last: Option<u64>) -> Start {

@@ -14,7 +14,7 @@ use crate::http::manner::Manner;
 use crate::http::status::Refusal;
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
-use crate::room::hub::Listening;
+use crate::room::hub::{Here, Listening};
 use crate::room::{Membership, notice};
 use crate::ws::close::CloseCode;
 use crate::ws::message::MessageReader;
@@ -228,6 +228,11 @@ impl Session {
         matches!(self, Self::Http(_))
     }
 
+    /// Whether the peer has sent a part of a request.
+    pub fn is_mid_request(&self) -> bool {
+        matches!(self, Self::Http(http) if http.is_mid_request())
+    }
+
     /// Whether the peer sends the body of a request.
     #[inline]
     pub fn is_mid_body(&self) -> bool {
@@ -253,6 +258,13 @@ impl Session {
     pub fn move_to_seat_of(&mut self, left: Membership) {
         if let Self::Chat { membership, .. } | Self::Events { membership } = self {
             *membership = membership.moved_to(left);
+        }
+    }
+
+    /// Says whether the member is told how many listen.
+    pub fn set_here(&mut self, here: Here) {
+        if let Self::Chat { membership, .. } | Self::Events { membership } = self {
+            membership.here = here;
         }
     }
 

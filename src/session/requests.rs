@@ -159,10 +159,12 @@ fn upgrade(
 ) -> Result<Answered, Refusal> {
     let has_ids = handshake::offers_subprotocol(request, SUBPROTOCOL)?;
     let subprotocol = has_ids.then_some(SUBPROTOCOL);
+    // What is wrong with it is told to one that asks why it was refused, without an upgrade.
+    let listening = listen::websocket(request, has_ids)?;
     let opening = handshake::accept(request, subprotocol, context.date)?;
     Ok(Answered::At(Event::Listens(Listen {
         room: room.into(),
-        listening: listen::websocket(request, has_ids)?,
+        listening,
         opening,
         manner: manner.closing(),
     })))

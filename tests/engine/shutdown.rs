@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{UPGRADE, World, close_frame};
+use crate::world::{Peer, UPGRADE, World, close_frame};
 use fanfare::config::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ fn a_shutdown_says_1001_after_what_is_owed_and_is_over_in_time() {
     a.say("last words");
     world.settle();
     world.begin_shutdown();
-    world.settle();
+    world.pass(4 * SECOND);
     assert_eq!(
         a.take_frames(),
         [
@@ -97,6 +97,39 @@ fn a_shutdown_says_1001_after_what_is_owed_and_is_over_in_time() {
     assert!(world.engine.is_shut_down());
     assert!(deaf.is_closed());
     assert_eq!(late.take(), b"");
+}
+
+#[test]
+fn clients_are_closed_one_after_the_other_and_served_until_then() {
+    let mut world = World::with(|config| config.timeouts.drain = 4 * SECOND);
+    let idle = world.connect();
+    world.settle();
+    let clients: Vec<Peer> = (0..30).map(|_| world.join()).collect();
+    world.begin_shutdown();
+    let mut closed = Vec::new();
+    for _ in 0..20 {
+        world.pass(SECOND / 10);
+        closed.push(
+            clients
+                .iter()
+                .filter(|peer| !peer.socket().outbound.is_empty())
+                .count(),
+        );
+    }
+    let steps = closed.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(closed[0] >= 1 && steps.max() <= Some(2), "{closed:?}");
+    assert_eq!(closed[15], 17, "{closed:?}");
+    clients[0].say("to those who are still there");
+    idle.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.pass(SECOND / 5);
+    assert!(
+        clients[0]
+            .take()
+            .starts_with(b"\x81\x1cto those who are still there")
+    );
+    assert!(idle.take().starts_with(b"HTTP/1.1 503 "));
+    world.pass(2 * SECOND);
+    assert!(world.engine.is_shut_down());
 }
 
 #[test]

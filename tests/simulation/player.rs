@@ -32,6 +32,8 @@ pub(crate) struct Player {
     pub(crate) place: u128,
     /// Whether there was no seat for it, once it was accepted.
     pub(crate) is_refused: Option<bool>,
+    /// Whether the server is going away, so that a request may be answered 503 whoever has a seat.
+    pub(crate) may_be_put_off: bool,
     pub(crate) peer: Peer,
     pub(crate) stage: Stage,
     /// What it means to send, of which any part may have been sent.
@@ -73,6 +75,7 @@ impl Player {
             number: 0,
             place: 0,
             is_refused: None,
+            may_be_put_off: false,
             peer,
             stage: Stage::Http,
             outgoing: VecDeque::new(),
@@ -288,9 +291,10 @@ impl Player {
             400 | 408 | 431 => self.is_refused == Some(true),
             status => status == 503,
         };
+        let is_put_off = self.may_be_put_off && status == 503;
         assert_eq!(
-            is_told,
-            self.is_refused == Some(true),
+            is_told && !is_put_off,
+            self.is_refused == Some(true) && !is_put_off,
             "whether there is a seat for {}: {status}",
             self.name
         );

@@ -35,6 +35,8 @@ pub(crate) struct Simulation {
     pub(crate) born: usize,
     pub(crate) has_rate_limit: bool,
     pub(crate) cost: TurnCost,
+    /// Whether the server was told to end, and closes one client after the other.
+    pub(crate) is_shutting_down: bool,
 }
 
 impl Simulation {
@@ -62,6 +64,7 @@ impl Simulation {
             players: Vec::new(),
             born: 0,
             has_rate_limit,
+            is_shutting_down: false,
             cost,
         };
         simulation.settle();
