@@ -1,66 +1,160 @@
-// The chat page: the form that sends, and what happens to a line until it is known to be published.
+// The chat page: the room that the fragment names, and the form that sends.
 //
-// Every message is delivered to all members, its sender included: a line that was sent and did not come back
-// was perhaps never published.
+// Every message is delivered to all members, its sender included: a line that was sent is published once it came
+// back. One that did not is offered to be sent again.
 
-import * as connection from "./connection.js";
-import { addGap, addMessages } from "./log.js";
+import { connect, isRoomName } from "./fanfare.js";
+import { addGap, addMessage, clearLog } from "./log.js";
+import { offer, showOffers } from "./unsent.js";
 
+const state = document.getElementById("state");
+const here = document.getElementById("here");
+const rooms = document.getElementById("rooms");
+const field = document.getElementById("room");
+const roomHint = document.getElementById("room-hint");
 const form = document.getElementById("form");
 const msg = document.getElementById("msg");
 const count = document.getElementById("count");
 const hint = document.getElementById("hint");
 const latest = document.getElementById("latest");
 
+// How many of the messages before one sees on arrival.
+const HISTORY_SHOWN = 50;
 // RFC 6455 §7.4.1: a message was too big.
 const TOO_BIG = 1009;
 
+const CONNECTING = "Connecting …";
 const NOT_CONNECTED = "Not connected. Your message is kept: send it again when the connection is back.";
-const NOT_DELIVERED = "The connection was lost before your message came back. You may have to send it again.";
 const TOO_LONG = "This message is too long for this server. Shorten it to send it.";
+const BAD_NAME = "A room’s name has 1 to 64 characters: letters from A to Z, digits and . _ ~ - (and is not . or ..).";
 
-// A connection on which a line of our own takes longer to come back is dead, whatever the browser says.
-const ECHO_WAIT_MS = 10_000;
-
-// What was sent and has not come back, oldest first.
-let unconfirmed = [];
-let echoTimer = 0;
+let room = "";
+// None while the fragment names no room that there can be.
+let connection = null;
+// What comes before is history.
+let hasOpened = false;
 // In bytes of UTF-8. Unknown until the server has answered, and enforced by it in any case.
 let messageMax = Infinity;
 
 function start() {
   if (!("WebSocket" in window)) {
-    connection.show("lost", "This browser has no WebSocket, so it cannot chat.");
-    for (const control of form.elements) {
+    show("lost", "This browser has no WebSocket, so it cannot chat.");
+    for (const control of [...rooms.elements, ...form.elements]) {
       control.disabled = true;
     }
     return;
   }
+  rooms.addEventListener("submit", chooseRoom);
+  field.addEventListener("input", () => warnOfName(false));
   form.addEventListener("submit", submit);
   msg.addEventListener("input", isTooLong);
   latest.addEventListener("click", () => msg.focus());
-  connection.start({ opened, received, replaced: addGap, lost, limited });
+  window.addEventListener("hashchange", enterRoom);
+  enterRoom();
+}
+
+// The room.
+
+function enterRoom() {
+  connection?.close();
+  connection = null;
+  hasOpened = false;
+  room = location.hash.slice(1);
+  clearLog(room);
+  showOffers(room, sendAgain);
+  here.hidden = true;
+  field.value = decoded(room);
+  const isPossible = isPossibleRoom(room);
+  warnOfName(!isPossible);
+  if (isPossible) {
+    show("connecting", CONNECTING);
+    const events = { onMessage, onGap: addGap, onHere, onState };
+    connection = connect(room, { ...events, last: HISTORY_SHOWN });
+  } else {
+    show("lost", "There is no such room.");
+  }
+}
+
+function chooseRoom(event) {
+  event.preventDefault();
+  const chosen = field.value.trim();
+  if (!isPossibleRoom(chosen)) {
+    warnOfName(true);
+  } else if (chosen === room) {
+    enterRoom();
+  } else {
+    location.hash = chosen;
+    msg.focus();
+  }
+}
+
+function isPossibleRoom(name) {
+  return name === "" || isRoomName(name);
+}
+
+function warnOfName(isBad) {
+  roomHint.textContent = isBad ? BAD_NAME : "";
+  roomHint.hidden = !isBad;
+  field.ariaInvalid = String(isBad);
+}
+
+// A fragment as it was typed.
+function decoded(fragment) {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
 }
 
 // What the connection reports.
 
-function opened() {
-  addGap();
-  if (hint.textContent === NOT_CONNECTED) {
-    warn("");
+function onMessage(text) {
+  addMessage(text, hasOpened);
+}
+
+function onHere(listeners) {
+  here.hidden = false;
+  write(here, `${listeners} here`);
+}
+
+function onState(name, { reason }) {
+  if (name === "open") {
+    hasOpened = true;
+    show("open", "Connected");
+    if (hint.textContent === NOT_CONNECTED) {
+      warn("");
+    }
+    learnLimits();
+    return;
+  }
+  here.hidden = true;
+  if (name === "lost") {
+    show("lost", `Not connected: ${reason}. Trying again …`);
+  } else if (name === "refused") {
+    show("lost", `Refused: ${reason}.`);
+  } else if (name === "connecting" && state.dataset.state !== "lost") {
+    show("connecting", CONNECTING);
   }
 }
 
-function received(lines) {
-  addMessages(lines);
-  lines.forEach(confirm);
+function show(name, text) {
+  state.dataset.state = name;
+  write(state, text);
 }
 
-function lost(code) {
-  giveBack(code === TOO_BIG ? TOO_LONG : NOT_DELIVERED);
+// What is written again is read aloud again.
+function write(element, text) {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
 }
 
-function limited(limits) {
+// What stands at this place may be something else, such as the page of a proxy.
+async function learnLimits() {
+  const limits = await fetch("limits.json", { cache: "no-store" })
+    .then((response) => response.json())
+    .catch(() => null);
   if (Number.isSafeInteger(limits?.max_message)) {
     messageMax = limits.max_message;
     isTooLong();
@@ -71,55 +165,47 @@ function limited(limits) {
 
 function submit(event) {
   event.preventDefault();
-  const text = wellFormed(msg.value);
-  if (bare(text) === "" || isTooLong()) {
+  const text = msg.value;
+  if (text.trim() === "" || isTooLong()) {
     return;
   }
-  if (!connection.send(text)) {
+  if (isConnected()) {
+    say(text);
+    msg.value = "";
+    warn("");
+  } else {
     warn(NOT_CONNECTED);
-    return;
-  }
-  unconfirmed.push(text);
-  if (unconfirmed.length === 1) {
-    awaitEcho();
-  }
-  msg.value = "";
-  warn("");
-}
-
-function confirm(line) {
-  if (unconfirmed.length > 0 && bare(line) === bare(unconfirmed[0])) {
-    unconfirmed.shift();
-    awaitEcho();
+    // It is refused, and ends the wait for the next attempt.
+    connection?.say(text).catch(() => {});
   }
 }
 
-function awaitEcho() {
-  clearTimeout(echoTimer);
-  if (unconfirmed.length > 0) {
-    echoTimer = setTimeout(connection.lose, ECHO_WAIT_MS);
+function isConnected() {
+  return state.dataset.state === "open";
+}
+
+function say(text) {
+  const addressed = room;
+  connection.say(text).catch(({ unsent, code }) => {
+    if (code === TOO_BIG && msg.value === "" && addressed === room) {
+      msg.value = text;
+      warn(TOO_LONG);
+    } else {
+      offer({ room: addressed, text, isUnsent: unsent });
+    }
+  });
+}
+
+// Whether the line could be sent.
+function sendAgain(text) {
+  if (isConnected()) {
+    say(text);
+    warn("");
+  } else {
+    warn(NOT_CONNECTED);
   }
-}
-
-// Puts what did not come back into the input, in front of what is being written.
-function giveBack(reason) {
-  clearTimeout(echoTimer);
-  if (unconfirmed.length > 0) {
-    msg.value = [...unconfirmed, msg.value].filter((text) => text !== "").join(" ");
-    unconfirmed = [];
-    warn(reason);
-  }
-}
-
-// The text as it is sent: lone surrogates become U+FFFD on the way, and what comes back has to be recognized.
-// Not every browser has toWellFormed().
-function wellFormed(text) {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(new TextEncoder().encode(text));
-}
-
-// The text without white space at its ends. The server trims too, U+0085 included, which JavaScript leaves.
-function bare(text) {
-  return text.replaceAll("\u0085", " ").trim();
+  msg.focus();
+  return isConnected();
 }
 
 // Whether the input is too long, which is shown as it is typed. The server counts the bytes of a message as
@@ -139,10 +225,7 @@ function isTooLong() {
 }
 
 function warn(text) {
-  // What is written again is read aloud again.
-  if (hint.textContent !== text) {
-    hint.textContent = text;
-  }
+  write(hint, text);
   hint.hidden = text === "";
   count.hidden = text !== TOO_LONG;
   if (count.hidden) {

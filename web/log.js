@@ -3,7 +3,7 @@
 const log = document.getElementById("log");
 const latest = document.getElementById("latest");
 
-const GAP = "Reconnected. What was said in between is not here.";
+const TITLE = document.title;
 
 const LINES_MAX = 2000;
 // Old lines are taken off this many at a time, so that a full log costs no layout per line.
@@ -17,7 +17,7 @@ const SLACK_PX = 4;
 let pending = [];
 let drawTimer = 0;
 let unread = 0;
-let hasMessageSinceGap = false;
+let title = TITLE;
 let isFollowing = true;
 // How far down the log was, and how high, when it last stood at the bottom.
 let followedTop = 0;
@@ -31,27 +31,34 @@ new ResizeObserver(keepFollowing).observe(log);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
     unread = 0;
-    document.title = "fanfare";
+    document.title = title;
   }
 });
 
-// Adds messages, a line each.
-export function addMessages(lines) {
-  for (const line of lines) {
-    addLine(line);
-  }
-  hasMessageSinceGap = true;
-  if (document.hidden) {
-    unread += lines.length;
+// Begins anew, in this room.
+export function clearLog(room) {
+  pending = [];
+  unread = 0;
+  log.replaceChildren();
+  log.ariaLabel = room === "" ? "Messages" : `Messages in ${room}`;
+  title = room === "" ? TITLE : `${room} – ${TITLE}`;
+  document.title = title;
+  isFollowing = true;
+  follow();
+}
+
+// Adds a message, which is a line. One that is news is counted while nobody looks.
+export function addMessage(text, isNews) {
+  addLine(text);
+  if (isNews && document.hidden) {
+    unread += 1;
   }
 }
 
-// Marks that messages may be missing here, unless there are none on one side of the gap.
-export function addGap() {
-  if (hasMessageSinceGap) {
-    hasMessageSinceGap = false;
-    addLine(GAP).className = "gap";
-  }
+// Marks that so many messages are missing here; null if that is unknown.
+export function addGap(count) {
+  const known = count === 1 ? "1 message is missing here." : `${count} messages are missing here.`;
+  addLine(count === null ? "Messages may be missing here." : known).className = "gap";
 }
 
 // Adds a line of text, never of HTML.
@@ -78,7 +85,7 @@ function draw() {
     latest.hidden = false;
   }
   if (unread > 0) {
-    document.title = `(${unread}) fanfare`;
+    document.title = `(${unread}) ${title}`;
   }
 }
 

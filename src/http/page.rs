@@ -21,9 +21,11 @@ pub struct Asset {
     /// The file's bytes.
     pub body: &'static [u8],
     etag: String,
+    /// Whether pages of other sites may use it.
+    is_shared: bool,
 }
 
-static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
     [
         Asset::new(
             "/",
@@ -41,14 +43,20 @@ static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
             include_bytes!("../../web/chat.js"),
         ),
         Asset::new(
-            "/connection.js",
+            "/fanfare.js",
             "text/javascript; charset=utf-8",
-            include_bytes!("../../web/connection.js"),
-        ),
+            include_bytes!("../../web/fanfare.js"),
+        )
+        .shared(),
         Asset::new(
             "/log.js",
             "text/javascript; charset=utf-8",
             include_bytes!("../../web/log.js"),
+        ),
+        Asset::new(
+            "/unsent.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../web/unsent.js"),
         ),
         Asset::new(
             "/icon.svg",
@@ -66,7 +74,15 @@ impl Asset {
             content_type,
             body,
             etag,
+            is_shared: false,
         }
+    }
+
+    /// The same file, for pages of other sites too: a browser imports a module of another site only if its
+    /// server says so (Fetch standard, §3.2).
+    fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
     }
 
     /// The file served at `path`.
@@ -88,6 +104,9 @@ impl Asset {
             .keep_alive(is_kept)
             .header("ETag", &self.etag)
             .header("Cache-Control", "no-cache");
+        if self.is_shared {
+            response = response.header("Access-Control-Allow-Origin", "*");
+        }
         let is_head = request.method == "HEAD";
         match status {
             Status::NotModified => return (response.finish(), None),

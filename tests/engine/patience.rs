@@ -121,7 +121,7 @@ fn a_client_whose_requests_are_not_read_for_want_of_room_is_not_idle() {
     let peer = world.connect();
     peer.set_room(0);
     // A long answer, so that those to one read last.
-    let get = b"GET /connection.js HTTP/1.1\r\nHost: a\r\n\r\n";
+    let get = b"GET /fanfare.js HTTP/1.1\r\nHost: a\r\n\r\n";
     peer.send(&get.repeat(200));
     world.settle();
     let unread_len = peer.unread_len();

@@ -1,5 +1,6 @@
 //! The binary over loopback sockets: the protocol, the chat, the timeouts, the page, starting and ending.
 
+mod assets;
 mod browser;
 mod chat;
 #[path = "../common/mod.rs"]

@@ -27,6 +27,7 @@ struct Path {
 #[derive(Default)]
 struct State {
     is_silent: bool,
+    holds_answers: bool,
     is_stopped: bool,
     /// Every connection so far.
     connections: Vec<Connection>,
@@ -38,6 +39,12 @@ struct Connection {
     sides: [TcpStream; 2],
     is_websocket: bool,
     is_forgotten: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Requests,
+    Answers,
 }
 
 impl Proxy {
@@ -72,9 +79,17 @@ impl Proxy {
         self.path.lock().is_silent = true;
     }
 
+    /// Nothing passes any more from the server to its clients.
+    pub(crate) fn hold_answers(&self) {
+        self.path.lock().holds_answers = true;
+    }
+
     /// What was held up passes now, but for what was forgotten.
     pub(crate) fn restore(&self) {
-        self.path.lock().is_silent = false;
+        let mut state = self.path.lock();
+        state.is_silent = false;
+        state.holds_answers = false;
+        drop(state);
         self.path.changed.notify_all();
     }
 
@@ -140,11 +155,11 @@ impl Path {
             state.connections.len() - 1
         };
         let (path, from, to) = (Arc::clone(self), copy(&server), copy(&client));
-        thread::spawn(move || path.carry(id, from, to));
+        thread::spawn(move || path.carry(id, Direction::Answers, from, to));
         let path = Arc::clone(self);
         thread::spawn(move || {
             if path.carry_requests(id, &client, &server) {
-                path.carry(id, client, server);
+                path.carry(id, Direction::Requests, client, server);
             }
         });
     }
@@ -172,7 +187,9 @@ impl Path {
                 let is_websocket = head.to_ascii_lowercase().contains("\r\nupgrade: websocket");
                 // Before the answer can come, after which a test may want it forgotten.
                 self.lock().connections[id].is_websocket = is_websocket;
-                if !self.wait_to_pass(id) || to.write_all(head.as_bytes()).is_err() {
+                if !self.wait_to_pass(id, Direction::Requests)
+                    || to.write_all(head.as_bytes()).is_err()
+                {
                     return false;
                 }
                 if is_websocket {
@@ -182,36 +199,40 @@ impl Path {
             match from.read(&mut buffer) {
                 Ok(len @ 1..) => input.extend_from_slice(&buffer[..len]),
                 _ => {
-                    self.end(id, to);
+                    self.end(id, Direction::Requests, to);
                     return false;
                 }
             }
         }
     }
 
-    fn carry(&self, id: usize, mut from: TcpStream, mut to: TcpStream) {
+    fn carry(&self, id: usize, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = [0; 4096];
         while let Ok(len @ 1..) = from.read(&mut buffer) {
-            if !self.wait_to_pass(id) || to.write_all(&buffer[..len]).is_err() {
+            if !self.wait_to_pass(id, direction) || to.write_all(&buffer[..len]).is_err() {
                 return;
             }
         }
-        self.end(id, &to);
+        self.end(id, direction, &to);
     }
 
     /// The end of one side passes like everything else.
-    fn end(&self, id: usize, to: &TcpStream) {
-        if self.wait_to_pass(id) {
+    fn end(&self, id: usize, direction: Direction, to: &TcpStream) {
+        if self.wait_to_pass(id, direction) {
             // It may have ended as well.
             let _ = to.shutdown(Shutdown::Write);
         }
     }
 
     /// Waits as long as the path is silent. False if nothing is to pass any more.
-    fn wait_to_pass(&self, id: usize) -> bool {
+    fn wait_to_pass(&self, id: usize, direction: Direction) -> bool {
+        let is_held = |state: &mut State| match direction {
+            Direction::Requests => state.is_silent,
+            Direction::Answers => state.is_silent || state.holds_answers,
+        };
         let state = self
             .changed
-            .wait_while(self.lock(), |state| state.is_silent && !state.is_stopped)
+            .wait_while(self.lock(), |state| is_held(state) && !state.is_stopped)
             .expect("no thread panics under the lock");
         !state.is_stopped && !state.connections[id].is_forgotten
     }

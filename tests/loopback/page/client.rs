@@ -1,0 +1,94 @@
+//! The client alone, in a page of another site.
+
+use serde_json::json;
+
+use super::*;
+
+/// A document of another origin, which restricts nothing.
+fn open_elsewhere(browser: &mut Browser, elsewhere: &Server) -> Page {
+    browser.open(&format!("http://{}/limits.json", elsewhere.addr))
+}
+
+/// Joins a room of `server` from a page of another site.
+fn join(browser: &mut Browser, page: &Page, server: &Server, options: &str) {
+    let script = format!(
+        "window.heard = []; window.gaps = []; window.states = []; \
+         import('http://{}/fanfare.js').then(({{ connect }}) => {{ \
+           window.room = connect('lobby', {{ \
+             onMessage: (text, id) => heard.push([text, id]), \
+             onGap: (count, id) => gaps.push([count, id]), \
+             onHere: (count) => (window.count = count), \
+             onState: (name, detail) => states.push([name, detail]), \
+             {options} }}); }})",
+        server.addr
+    );
+    browser.evaluate(page, &script);
+}
+
+#[test]
+fn a_page_of_a_listed_site_joins_says_and_receives() {
+    let Some(mut browser) = turn() else { return };
+    let elsewhere = Server::start(&[]);
+    let origin = format!("http://{}", elsewhere.addr);
+    let server = Server::start(&["--allow-origin", &origin]);
+    publish_unseen(&server, "/ws/lobby", &["one", "two", "three"]);
+    let page = open_elsewhere(&mut browser, &elsewhere);
+    join(&mut browser, &page, &server, "last: 2");
+    browser.wait_for(&page, "states.at(-1)?.[0] === 'open'");
+    let said = browser.evaluate(&page, "room.say(' four\\nfive ')");
+    browser.wait_for(&page, "heard.length === 3 && count === 1");
+    let texts = browser.evaluate(&page, "heard.map(([text]) => text)");
+    assert_eq!(texts, json!(["two", "three", "four five"]));
+    assert_eq!(browser.evaluate(&page, "heard.at(-1)[1]"), said);
+    assert!(said.as_str().is_some_and(|id| id.ends_with("-4")), "{said}");
+
+    let end = "room.close(); room.close(); room.say('late').catch((error) => error.unsent)";
+    assert_eq!(browser.evaluate(&page, end), true);
+    let states = browser.evaluate(&page, "states.map(([name]) => name)");
+    assert_eq!(states, json!(["connecting", "open", "closed"]));
+}
+
+#[test]
+fn a_page_of_another_site_does_not_get_in() {
+    let Some(mut browser) = turn() else { return };
+    let (elsewhere, server) = (Server::start(&[]), Server::start(&[]));
+    let page = open_elsewhere(&mut browser, &elsewhere);
+    join(&mut browser, &page, &server, "");
+    browser.wait_for(&page, "states.length >= 2");
+    let states = browser.evaluate(&page, "room.close(); states[1][0]");
+    assert_eq!(states, "lost");
+}
+
+#[test]
+fn what_is_told_may_fail_and_may_close() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_with_sockets(&mut browser, &server);
+    let script = "import('./fanfare.js').then(({ connect }) => { \
+         window.heard = []; \
+         window.reportError = (error) => heard.push(error.message); \
+         const room = connect('lobby', { onMessage(text) { \
+           heard.push(text); \
+           if (text === 'bad') throw new Error('failed'); \
+           if (text === 'end') room.close(); } }); \
+         sockets[1].begin(':fresh a-0\\na-1 bad\\na-2 good\\na-3 end\\na-4 late'); \
+         return heard; })";
+    let heard = browser.evaluate(&page, script);
+    assert_eq!(heard, json!(["bad", "failed", "good", "end"]));
+    let attempts = "elapse(120_000); comeBack(); \
+         sockets.filter((socket) => socket.path === '/ws/lobby').length";
+    assert_eq!(browser.evaluate(&page, attempts), 1);
+}
+
+#[test]
+fn the_client_takes_names_of_rooms_alone() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_with_sockets(&mut browser, &server);
+    let script = "import('./fanfare.js').then(({ connect }) => \
+         ['..', '.', 'a/b', 'a b', 'x'.repeat(65), 'a\\n'].map((name) => { \
+           try { return connect(name); } catch (error) { return error.name; } }))";
+    let told = browser.evaluate(&page, script);
+    assert_eq!(told, json!(vec!["RangeError"; 6]));
+    assert_eq!(browser.evaluate(&page, "sockets.length"), 1);
+}
