@@ -166,7 +166,7 @@ fn a_sign_of_life_is_awaited_less_long_when_the_network_or_the_page_comes_back()
             &page,
             &format!("elapse(10_000); {event}; elapse(19_999); sockets[0].receive(':here 1')"),
         );
-        browser.evaluate(&page, &format!("elapse(29_999); {event}"));
+        browser.evaluate(&page, &format!("elapse(29_900); {event}; elapse(99)"));
         let count = browser.evaluate(&page, "sockets.length");
         assert_eq!(count, 1, "{event}");
         browser.evaluate(&page, "elapse(1)");

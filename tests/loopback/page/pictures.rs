@@ -27,7 +27,7 @@ fn pictures_are_taken_for_a_person_to_look_at() {
     for (name, scheme, width, height) in [
         ("chat.png", "light", 800, 520),
         ("chat-dark.png", "dark", 800, 520),
-        ("chat-phone.png", "light", 390, 844),
+        ("chat-phone.png", "light", 360, 740),
     ] {
         browser.emulate(&one, scheme, width, height);
         browser.screenshot(&one, &folder.join(name));
@@ -42,5 +42,49 @@ fn pictures_are_taken_for_a_person_to_look_at() {
         browser.emulate(&one, scheme, width, height);
         browser.wait_for(&one, AT_BOTTOM);
         browser.screenshot(&one, &folder.join(name));
+    }
+}
+
+#[test]
+fn pictures_are_taken_of_what_went_wrong() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_with_sockets(&mut browser, &server);
+    browser.evaluate(&page, "location.hash = 'lobby'");
+    browser.wait_for(&page, "sockets.length === 2");
+    browser.evaluate(
+        &page,
+        "sockets[1].begin(':fresh a-0\\na-1 Is this thing on?\\na-2 Loud and clear.')",
+    );
+    say(&mut browser, &page, "Did you hear that too?");
+    say(
+        &mut browser,
+        &page,
+        "This line is a little longer, and so it takes more than one line.",
+    );
+    browser.evaluate(
+        &page,
+        "sockets[1].fall(); elapse(500); sockets[2].begin(':gap a-14 12\\na-15 What did I miss?')",
+    );
+    browser.wait_for(&page, &format!("{UNSENT}.length === 2"));
+    browser.evaluate(&page, "sockets[2].fall(); elapse(1_000)");
+    browser.evaluate(
+        &page,
+        "answer = { status: 503, type: 'text/plain', reason: 'too many clients are connected (--max-clients)' }; \
+         fail()",
+    );
+    say(&mut browser, &page, "Kept");
+    browser.evaluate(&page, "room.focus(); room.select()");
+    browser.type_text(&page, "no such/room");
+    browser.press_enter(&page);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
+    for (name, scheme, width, height) in [
+        ("trouble.png", "light", 800, 520),
+        ("trouble-phone.png", "light", 360, 740),
+        ("trouble-dark.png", "dark", 360, 740),
+    ] {
+        browser.emulate(&page, scheme, width, height);
+        browser.wait_for(&page, "document.documentElement.scrollWidth <= innerWidth");
+        browser.screenshot(&page, &folder.join(name));
     }
 }
