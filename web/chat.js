@@ -26,7 +26,7 @@ const TOO_BIG = 1009;
 const CONNECTING = "Connecting …";
 const NOT_CONNECTED = "Not connected. Your message is kept: send it again when the connection is back.";
 const TOO_LONG = "This message is too long for this server. Shorten it to send it.";
-const BAD_NAME = "A room’s name has 1 to 64 characters: letters from A to Z, digits and . _ ~ - (and is not . or ..).";
+const BAD_NAME = "The name of a room has 1 to 64 characters of A–Z a–z 0–9 . _ ~ - and is not . or ..";
 
 let room = "";
 // None while the fragment names no room that there can be.

@@ -92,3 +92,39 @@ fn the_client_takes_names_of_rooms_alone() {
     assert_eq!(told, json!(vec!["RangeError"; 6]));
     assert_eq!(browser.evaluate(&page, "sockets.length"), 1);
 }
+
+#[test]
+fn the_lines_of_the_readme_go_on_where_they_were() {
+    let Some(mut browser) = turn() else { return };
+    let elsewhere = Server::start(&[]);
+    let origin = format!("http://{}", elsewhere.addr);
+    let server = Server::start(&["--allow-origin", &origin]);
+    let proxy = Proxy::start(server.addr);
+    let readme = include_str!("../../../README.md");
+    let start = readme.find("    let last = null;").expect("the lines");
+    let end = start + readme[start..].find("\n\n").expect("their end");
+    let script =
+        readme[start..end].replace("wss://chat.example.com", &format!("ws://{}", proxy.addr));
+    let page = open_elsewhere(&mut browser, &elsewhere);
+    let before =
+        "window.printed = []; console.log = (line) => printed.push(line); Math.random = () => 0;";
+    browser.evaluate(&page, &format!("{before} (0, eval)({});", json!(script)));
+    browser.wait_for(&page, "printed.length === 1");
+    publish_unseen(&server, "/ws/lobby", &["one", "two"]);
+    browser.wait_for(&page, "printed.length === 3");
+    proxy.cut();
+    publish_unseen(&server, "/ws/lobby", &["three four"]);
+    browser.wait_for(&page, "printed.length === 5");
+    let printed = browser.evaluate(
+        &page,
+        "printed.map((line) => line.replace(/[a-z0-9]{8}-/, '#'))",
+    );
+    let expected = [
+        ":fresh #0",
+        "#1 one",
+        "#2 two",
+        ":resumed #2",
+        "#3 three four",
+    ];
+    assert_eq!(printed, json!(expected));
+}
