@@ -121,22 +121,26 @@ fn what_is_not_in_the_replay_is_offered_at_its_end_and_what_is_there_is_not() {
     for text in ["one", "same", "same"] {
         say(&mut browser, &page, text);
     }
-    browser.evaluate(&page, "sockets[0].receive('a-1 one'); sockets[0].fall()");
+    browser.evaluate(
+        &page,
+        "sockets[0].receive('a-1 same\\na-2 one'); sockets[0].fall()",
+    );
     browser.evaluate(&page, "elapse(500); sockets[1].open()");
-    browser.evaluate(&page, "sockets[1].receive(':resumed a-1\\na-2 same')");
-    // The replay may go on.
+    browser.evaluate(&page, "sockets[1].receive(':resumed a-2\\na-3 same')");
+    // What somebody else said before counts for none of ours, and the replay may go on.
     browser.wait_for(&page, &last_line_is("same"));
-    assert_eq!(shown(&mut browser, &page), json!([["one", "same"], []]));
+    let expected = json!([["same", "one", "same"], []]);
+    assert_eq!(shown(&mut browser, &page), expected);
     assert_eq!(browser.evaluate(&page, CONNECTED), false);
-    browser.evaluate(&page, "sockets[1].receive('a-3 other\\n:here 2')");
+    browser.evaluate(&page, "sockets[1].receive('a-4 other\\n:here 2')");
     browser.wait_for(&page, &last_line_is("other"));
-    let expected = json!([["one", "same", "other"], ["same"]]);
+    let expected = json!([["same", "one", "same", "other"], ["same"]]);
     assert_eq!(shown(&mut browser, &page), expected);
     let sent = browser.evaluate(&page, "sockets[1].sent");
     assert_eq!(sent, json!([]), "nothing is sent again by itself");
 
     browser.evaluate(&page, &format!("{BUTTONS}[1].click()"));
-    let expected = json!([["one", "same", "other"], []]);
+    let expected = json!([["same", "one", "same", "other"], []]);
     assert_eq!(shown(&mut browser, &page), expected);
     assert_eq!(browser.evaluate(&page, "sockets[1].sent"), json!([]));
 }
@@ -170,6 +174,14 @@ fn what_may_be_among_missing_messages_is_offered_as_perhaps_not_sent() {
     );
     browser.wait_for(&page, &format!("{UNSENT}.length === 3"));
     assert_eq!(browser.evaluate(&page, &format!("{notes}[2]")), "Not sent");
+
+    // It goes on behind a gap too.
+    browser.evaluate(
+        &page,
+        "sockets[2].receive(':gap a-9 7'); sockets[2].fall(); elapse(30_000)",
+    );
+    let query = browser.evaluate(&page, "sockets[3].query");
+    assert_eq!(query, "here 1 since a-9");
 }
 
 #[test]
