@@ -27,7 +27,9 @@ const REFUSALS = [400, 401, 403, 404];
 const POLICY = 1008;
 
 const NO_ANSWER = "the server does not answer";
-const NO_UPGRADE = "the server answers, but takes no WebSocket; a proxy has to pass on the upgrade and the host";
+const NO_ANSWER_ELSEWHERE = "the server does not answer, or not to pages of this site (--allow-origin)";
+const NO_UPGRADE =
+  "the server answers, but takes no WebSocket now; a proxy has to pass on the upgrade and the host";
 const SILENT = "the connection fell silent";
 
 // Whether this may be the name of a room. The default room has none: "".
@@ -284,8 +286,9 @@ class Connection {
 }
 
 // Why a handshake failed, which a browser tells no script: the same request without an upgrade is refused for the
-// same reason, and with 426 if there is none.
+// same reason, and with 426 if there is none. Without an upgrade, it may not ask to go on (`since`).
 async function ask(url) {
+  url.searchParams.delete("since");
   try {
     const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
     const { status, statusText, headers } = response;
@@ -296,7 +299,7 @@ async function ask(url) {
     const reason = status === 426 ? NO_UPGRADE : (await response.text()).trim();
     return { status, reason };
   } catch {
-    return { reason: NO_ANSWER };
+    return { reason: url.origin === location.origin ? NO_ANSWER : NO_ANSWER_ELSEWHERE };
   }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Proxy {
 struct Path {
     server: SocketAddr,
     prefix: &'static str,
+    /// The host that the server sees, if it is not the one that the browser asked.
+    host: Option<&'static str>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -49,16 +51,26 @@ enum Direction {
 
 impl Proxy {
     pub(crate) fn start(server: SocketAddr) -> Self {
-        Self::start_under(server, "")
+        Self::start_with(server, "", None)
     }
 
     /// A proxy that serves under `prefix` what the server has at its root, and nothing else.
     pub(crate) fn start_under(server: SocketAddr, prefix: &'static str) -> Self {
+        Self::start_with(server, prefix, None)
+    }
+
+    /// A proxy that does not pass on the host that the browser asked.
+    pub(crate) fn start_as(server: SocketAddr, host: &'static str) -> Self {
+        Self::start_with(server, "", Some(host))
+    }
+
+    fn start_with(server: SocketAddr, prefix: &'static str, host: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("an address");
         let path = Arc::new(Path {
             server,
             prefix,
+            host,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -183,7 +195,11 @@ impl Path {
                     shut([from, to]);
                     return false;
                 };
-                let head = head.replacen(&target, rest, 1);
+                let mut head = head.replacen(&target, rest, 1);
+                if let Some(host) = self.host {
+                    let address = from.local_addr().expect("an address");
+                    head = head.replacen(&format!("Host: {address}"), &format!("Host: {host}"), 1);
+                }
                 let is_websocket = head.to_ascii_lowercase().contains("\r\nupgrade: websocket");
                 // Before the answer can come, after which a test may want it forgotten.
                 self.lock().connections[id].is_websocket = is_websocket;

@@ -55,8 +55,24 @@ fn a_page_of_another_site_does_not_get_in() {
     let page = open_elsewhere(&mut browser, &elsewhere);
     join(&mut browser, &page, &server, "");
     browser.wait_for(&page, "states.length >= 2");
-    let states = browser.evaluate(&page, "room.close(); states[1][0]");
-    assert_eq!(states, "lost");
+    let states = browser.evaluate(&page, "room.close(); states.slice(0, 2)");
+    let reason = "the server does not answer, or not to pages of this site (--allow-origin)";
+    let expected = json!([["connecting", {}], ["lost", {"reason": reason}]]);
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn a_page_of_a_listed_site_reads_what_the_server_answers() {
+    let Some(mut browser) = turn() else { return };
+    let elsewhere = Server::start(&[]);
+    let origin = format!("http://{}", elsewhere.addr);
+    let server = Server::start(&["--allow-origin", &origin, "--max-rooms", "1"]);
+    publish_unseen(&server, "/ws/other", &["the only room"]);
+    let page = open_elsewhere(&mut browser, &elsewhere);
+    join(&mut browser, &page, &server, "");
+    browser.wait_for(&page, "states.length >= 2");
+    let states = browser.evaluate(&page, "room.close(); [states[1][0], states[1][1].status]");
+    assert_eq!(states, json!(["lost", 426]));
 }
 
 #[test]

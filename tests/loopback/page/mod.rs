@@ -5,6 +5,7 @@ mod client;
 mod connection;
 mod log;
 mod pictures;
+mod refusals;
 mod rooms;
 mod unsent;
 
