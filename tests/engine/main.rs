@@ -4,6 +4,7 @@
 mod bookkeeping;
 mod bounds;
 mod budgets;
+mod counts;
 mod delivery;
 mod framing;
 mod linger;
