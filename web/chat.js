@@ -95,7 +95,7 @@ function isPossibleRoom(name) {
 function warnOfName(isBad) {
   roomHint.textContent = isBad ? BAD_NAME : "";
   roomHint.hidden = !isBad;
-  field.ariaInvalid = String(isBad);
+  field.setAttribute("aria-invalid", isBad);
 }
 
 // A fragment as it was typed.

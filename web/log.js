@@ -40,7 +40,7 @@ export function clearLog(room) {
   pending = [];
   unread = 0;
   log.replaceChildren();
-  log.ariaLabel = room === "" ? "Messages" : `Messages in ${room}`;
+  log.setAttribute("aria-label", room === "" ? "Messages" : `Messages in ${room}`);
   title = room === "" ? TITLE : `${room} – ${TITLE}`;
   document.title = title;
   isFollowing = true;

@@ -89,7 +89,9 @@ const SOCKETS: &str = "
     window.answer = { status: 503, type: 'text/plain; charset=utf-8', reason: 'no seat' };
     const fetchPage = window.fetch;
     window.fetch = async (url, options) => {
-      if (!new URL(url, location).pathname.startsWith('/ws')) return fetchPage(url, options);
+      const { pathname, search } = new URL(url, location);
+      if (!pathname.startsWith('/ws')) return fetchPage(url, options);
+      window.question = pathname + search;
       const { status, type, reason } = answer;
       if (status === 0) throw new TypeError('no answer');
       const headers = new Headers({ 'Content-Type': type });

@@ -28,14 +28,20 @@ fn what_will_not_pass_is_told_and_not_tried_again_and_what_will_pass_is() {
     ] {
         let page = open_with_sockets(&mut browser, &server);
         let answer = json!({"status": status, "type": kind, "reason": reason});
+        browser.evaluate(
+            &page,
+            "sockets[0].begin(':fresh a-0'); sockets[0].fall(); elapse(500)",
+        );
         browser.evaluate(&page, &format!("answer = {answer}; fail()"));
+        // Without an upgrade, to go on would be refused.
+        assert_eq!(browser.evaluate(&page, "question"), "/ws?here=1");
         let shown = browser.evaluate(&page, "state.textContent");
         let shown = shown.as_str().expect("a text");
         assert!(shown.contains(told), "{status}: {shown}");
         assert_eq!(shown.starts_with("Not connected: "), !is_final, "{shown}");
         let attempts = browser.evaluate(
             &page,
-            "elapse(60_000); comeBack(); elapse(60_000); sockets.length > 1",
+            "elapse(60_000); comeBack(); elapse(60_000); sockets.length > 2",
         );
         assert_eq!(attempts, !is_final, "{status}");
         browser.close_pages();
