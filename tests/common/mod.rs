@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows the server's log")]
 
 pub(crate) mod peer;
+pub(crate) mod rooms;
 pub(crate) mod wire;
 
 use std::io::{BufRead, BufReader, Read};
@@ -240,6 +241,17 @@ impl Capture {
             })
             .expect("no reader panics");
         found(&lines)
+    }
+
+    /// The line with this number, from 0; `None` if the pipe ends, or patience does, before it comes.
+    fn nth(&self, index: usize) -> Option<String> {
+        let (mutex, changed) = &*self.0;
+        let (lines, _) = changed
+            .wait_timeout_while(lock(mutex), PATIENCE, |lines| {
+                !lines.is_at_end && lines.lines.len() <= index
+            })
+            .expect("no reader panics");
+        lines.lines.get(index).cloned()
     }
 
     /// All lines; waits for the end of the pipe.

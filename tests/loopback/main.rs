@@ -1,15 +1,27 @@
 //! The binary over loopback sockets: the protocol, the chat, the timeouts, the page, starting and ending.
 
 mod assets;
+mod bodies;
 mod browser;
 mod chat;
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod http;
 mod lifecycle;
+mod origins;
 mod page;
+mod protocol_doc;
 mod proxies;
 mod proxy;
+mod publish;
+mod queries;
+mod resume;
 mod rfc;
+mod rooms;
+mod slow;
+mod sse;
+mod statuses;
 mod timeouts;
+mod v1;
 mod websocket;
