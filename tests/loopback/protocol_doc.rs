@@ -41,9 +41,9 @@ struct Epochs(BTreeMap<&'static str, String>);
 impl Epochs {
     /// What the client sends: a placeholder that is not bound is an epoch that the server never drew.
     fn fill_in(&self, line: &str) -> String {
-        self.0
-            .iter()
-            .fold(line.to_owned(), |line, (name, epoch)| line.replace(name, epoch))
+        self.0.iter().fold(line.to_owned(), |line, (name, epoch)| {
+            line.replace(name, epoch)
+        })
     }
 
     /// Expects the server's line to be the document's.
@@ -94,8 +94,14 @@ impl Connection {
             return;
         }
         assert!(self.mode == Mode::Http, "nobody talks in an event stream");
-        let end = lines.iter().position(String::is_empty).expect("a head ends");
-        let head: String = lines[..=end].iter().map(|line| format!("{line}\r\n")).collect();
+        let end = lines
+            .iter()
+            .position(String::is_empty)
+            .expect("a head ends");
+        let head: String = lines[..=end]
+            .iter()
+            .map(|line| format!("{line}\r\n"))
+            .collect();
         self.peer.send(head + &lines[end + 1..].join("\n"));
     }
 
@@ -123,7 +129,9 @@ impl Connection {
         let mut head = Vec::new();
         for line in lines.by_ref() {
             let actual = self.peer.line();
-            let actual = actual.strip_suffix('\r').expect("a head has whole line ends");
+            let actual = actual
+                .strip_suffix('\r')
+                .expect("a head has whole line ends");
             epochs.expect(line, actual);
             if line.is_empty() {
                 break;
@@ -135,7 +143,10 @@ impl Connection {
             self.mode = Mode::Events;
         } else if has("HTTP/1.1 101 Switching Protocols") {
             self.mode = Mode::WebSocket;
-        } else if let Some(len) = head.iter().find_map(|line| line.strip_prefix("Content-Length: ")) {
+        } else if let Some(len) = head
+            .iter()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+        {
             let body: Vec<&str> = lines.copied().collect();
             let body_len: usize = body.iter().map(|line| line.len() + 1).sum();
             assert_eq!(body_len.to_string(), len, "{head:?}");
@@ -163,7 +174,11 @@ fn parse(line: &'static str) -> (&'static str, bool, &'static str) {
     let mark = line.find(['>', '<']).expect(line);
     let text = &line[mark + 1..];
     let is_sent = line[mark..].starts_with('>');
-    (&line[..mark], is_sent, text.strip_prefix(' ').unwrap_or(text))
+    (
+        &line[..mark],
+        is_sent,
+        text.strip_prefix(' ').unwrap_or(text),
+    )
 }
 
 fn play(block: &Block) {
