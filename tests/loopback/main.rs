@@ -16,6 +16,7 @@ mod proxies;
 mod proxy;
 mod publish;
 mod queries;
+mod replay;
 mod resume;
 mod rfc;
 mod rooms;
