@@ -294,6 +294,20 @@ impl Peer {
         bytes
     }
 
+    /// Reads up to the next such byte, and gives it too.
+    pub(crate) fn take_through(&mut self, last: u8) -> Vec<u8> {
+        let mut searched = 0;
+        loop {
+            let unread = self.received.get(self.consumed..).unwrap_or_default();
+            let new = unread.get(searched..).unwrap_or_default();
+            if let Some(place) = memchr::memchr(last, new) {
+                return self.take(searched + place + 1);
+            }
+            searched = unread.len();
+            self.receive_more();
+        }
+    }
+
     /// Reads once; the stream must not end.
     fn receive_more(&mut self) {
         if self.consumed == self.received.len() {

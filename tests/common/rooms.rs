@@ -148,10 +148,7 @@ impl Peer {
 
     /// Reads a line that ends with a line feed, and gives it without.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        while line.last() != Some(&b'\n') {
-            line.extend(self.take(1));
-        }
+        let mut line = self.take_through(b'\n');
         line.pop();
         String::from_utf8(line).expect("text is UTF-8")
     }

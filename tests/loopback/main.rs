@@ -7,6 +7,7 @@ mod chat;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod drain;
 mod http;
 mod lifecycle;
 mod origins;

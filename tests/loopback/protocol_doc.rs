@@ -216,7 +216,7 @@ fn every_exchange_of_the_document_happens_as_it_stands_there() {
 #[test]
 fn every_command_of_the_document_prints_what_stands_there() {
     let consoles = blocks("console");
-    assert!(consoles.len() >= 2, "{} consoles", consoles.len());
+    assert!(!consoles.is_empty(), "there is no example with curl");
     if !has_curl() {
         return;
     }

@@ -1,7 +1,7 @@
 //! Server-sent events: the head to the byte, the blocks, where a stream starts, and what keeps it alive.
 
 use crate::common::rooms::{Id, Listener, post};
-use crate::common::wire::{close, get, request, text};
+use crate::common::wire::{get, request, text};
 use crate::common::{Peer, Server};
 
 /// The head that every event stream has, but for its date.
@@ -243,47 +243,4 @@ fn what_a_reader_of_events_sends_behind_its_request_is_not_answered() {
         peer.block(),
         [format!("id: {id}"), "data: from elsewhere".to_owned()]
     );
-}
-
-#[test]
-fn a_reader_of_events_that_ends_its_side_is_not_counted_any_more() {
-    let server = Server::start(&[]);
-    let mut counting = server.listen_v1("/ws/a?here=1");
-    counting.expect_fresh();
-    assert_eq!(counting.line(), ":here 1");
-    let reader = server.listen_sse("/room/a");
-    assert_eq!(counting.line(), ":here 2");
-    drop(reader);
-    assert_eq!(counting.line(), ":here 1");
-    counting.peer.send(close(1000, b""));
-    counting.peer.expect_close(1000);
-}
-
-#[test]
-fn a_drained_reader_is_told_when_to_come_back() {
-    let mut server = Server::start(&["--drain", "1s"]);
-    let mut readers: Vec<Peer> = (0..20).map(|_| stream(&server, "/room/a")).collect();
-    for reader in &mut readers {
-        reader.block();
-    }
-    let id = server.publish("/room/a", "the last message");
-    server.signal("TERM");
-    let mut waits: Vec<u64> = Vec::new();
-    for mut reader in readers {
-        assert_eq!(
-            reader.block(),
-            [format!("id: {id}"), "data: the last message".to_owned()]
-        );
-        let line = reader.line();
-        let wait = line
-            .strip_prefix("retry: ")
-            .and_then(|wait| wait.parse().ok());
-        waits.push(wait.expect(&line));
-        // An empty line may end the block.
-        reader.wait_until_gone();
-    }
-    waits.sort_unstable();
-    waits.dedup();
-    assert!(waits.len() > 1, "all come back at once, after {waits:?} ms");
-    assert_eq!(server.wait_for_exit().code(), Some(0));
 }
