@@ -90,7 +90,9 @@ fn a_listener_sends_no_body() {
 #[test]
 fn a_room_is_joined_by_an_upgrade_alone() {
     let server = Server::start(&[]);
-    server.expect_error(get("/ws/a"), 400);
+    let response = server.expect_error(get("/ws/a"), 426);
+    assert_eq!(response.field("upgrade"), Some("websocket"));
+    assert_eq!(response.field("sec-websocket-version"), Some("13"));
     for version in ["8", "14", ""] {
         let field = format!("Sec-WebSocket-Version: {version}");
         let request = upgrade_with(&["Sec-WebSocket-Version:", &field]).replacen("/ws", "/ws/a", 1);
