@@ -1,8 +1,8 @@
 //! The bodies of requests on the wire: lengths, chunks, requests behind requests, and those that mean to be
 //! understood in two ways.
 
-use crate::common::rooms::{post, post_chunked, post_with};
-use crate::common::wire::{get, request};
+use crate::common::rooms::{post, post_chunked, post_with, upgrade_v1};
+use crate::common::wire::{get, request, text};
 use crate::common::{Peer, Server};
 
 const HELLO: &str = "5\r\nhello\r\n0\r\n\r\n";
@@ -96,6 +96,29 @@ fn two_hundred_messages_in_one_segment_are_all_numbered() {
     for seq in 1..=200 {
         assert_eq!(peer.expect_id().seq, seq);
     }
+}
+
+#[test]
+fn a_connection_that_published_may_listen() {
+    let server = Server::start(&[]);
+    let published = post("/room/a", "one");
+    let mut events = server.connect();
+    events.send([&published[..], get("/room/a?last=1").as_bytes()].concat());
+    let id = events.expect_id();
+    assert_eq!(events.response_without_body().status, 200);
+    assert_eq!(events.block()[0], format!(":fresh {}", id.at(0)));
+    assert_eq!(
+        events.block(),
+        [format!("id: {id}"), "data: one".to_owned()]
+    );
+    let mut numbered = server.connect();
+    let upgrade = upgrade_v1("/ws/a?last=1");
+    numbered.send([&published[..], upgrade.as_bytes(), &text("two")].concat());
+    assert_eq!(numbered.expect_id(), id.at(2));
+    numbered.expect_upgrade_v1();
+    let lines = numbered.hear_lines(3);
+    assert_eq!(lines[0], format!(":fresh {id}"));
+    assert_eq!(lines[2], format!("{} two", id.at(3)));
 }
 
 #[test]

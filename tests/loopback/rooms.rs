@@ -292,3 +292,31 @@ fn a_room_too_many_is_refused_and_the_others_go_on() {
     }
     assert_eq!(server.publish("/room/one", "again"), id.at(2));
 }
+
+#[test]
+fn a_room_without_listeners_and_history_is_still_there_for_a_while() {
+    let server = Server::start(&["--max-rooms", "1", "--history", "0"]);
+    let id = server.publish("/room/one", "hello");
+    drop(server.listen_v1("/ws/one"));
+    server.expect_error(post("/room/two", "hello"), 503);
+    let mut listener = server.listen_sse(&format!("/room/one?since={id}"));
+    listener.expect(&[format!(":resumed {id}")]);
+}
+
+#[test]
+fn a_request_that_is_refused_makes_no_room() {
+    let server = Server::start(&["--max-rooms", "1"]);
+    for (bytes, status) in [
+        (post("/room/one", " "), 400),
+        (post("/room/one", "x".repeat(513)), 413),
+        (get("/room/one?last=x").into_bytes(), 400),
+        (upgrade("/ws/one?since=x").into_bytes(), 400),
+        (get("/ws/one").into_bytes(), 426),
+    ] {
+        server.expect_error(bytes, status);
+    }
+    let mut peer = server.connect();
+    peer.send(get("/room/one").replacen("GET", "HEAD", 1));
+    assert_eq!(peer.response_without_body().status, 200);
+    assert_eq!(server.publish("/room/two", "hello").seq, 1);
+}
