@@ -137,3 +137,37 @@ fn the_first_line_the_replay_and_what_is_new_come_in_this_order() {
     ];
     assert_eq!(lines, expected);
 }
+
+#[test]
+fn readers_that_join_while_messages_linger_get_each_of_them_once() {
+    let server = Server::start(&["--linger", "2s"]);
+    // The answers come while the messages wait.
+    let first = server.publish("/room/a", "one");
+    let second = server.publish("/room/a", "two");
+    assert_eq!(second, first.at(2));
+    let mut readers = Vec::new();
+    for (query, start, seq) in [
+        ("".to_owned(), "fresh", 2),
+        ("last=1".to_owned(), "fresh", 1),
+        ("last=9".to_owned(), "fresh", 0),
+        (format!("since={first}"), "resumed", 1),
+        (format!("since={}", first.at(0)), "resumed", 0),
+        (format!("since={second}&coalesce=0"), "resumed", 2),
+    ] {
+        for mut listener in server.listen_both(&format!("/a?{query}")) {
+            assert_eq!(listener.line(), format!(":{start} {}", first.at(seq)));
+            readers.push((listener, seq));
+        }
+    }
+    let mut plain = server.connect().upgraded("/ws/a?last=1");
+    let third = server.publish("/room/a", "three");
+    let lines = [
+        format!("{first} one"),
+        format!("{second} two"),
+        format!("{third} three"),
+    ];
+    for (mut listener, seq) in readers {
+        listener.expect(&lines[seq as usize..]);
+    }
+    assert_eq!(plain.hear_lines(2), ["two", "three"]);
+}
