@@ -155,6 +155,7 @@ fn a_malformed_last_event_id_counts_as_another_epoch() {
     let server = Server::start(&["--history", "3"]);
     let head = server.publish_numbers("/room/a", 5);
     for value in [
+        "",
         "x",
         "41",
         "k3v9q2c1",
@@ -204,6 +205,31 @@ fn a_comment_comes_each_ping_period() {
     peer.block();
     for _ in 0..4 {
         assert_eq!(peer.take(2), b":\n");
+    }
+    let id = server.publish("/room/a", "hello");
+    let mut block = peer.block();
+    block.retain(|line| line != ":");
+    assert_eq!(block, [format!("id: {id}"), "data: hello".to_owned()]);
+}
+
+#[test]
+fn a_stream_is_bound_neither_by_pongs_nor_by_the_timeouts_of_requests() {
+    let flags = [
+        "--ping-period",
+        "200ms",
+        "--pong-wait",
+        "500ms",
+        "--request-timeout",
+        "300ms",
+        "--keep-alive",
+        "300ms",
+    ];
+    let server = Server::start(&flags);
+    let mut peer = stream(&server, "/room/a");
+    peer.block();
+    // Several times as long as each of these.
+    for _ in 0..10 {
+        assert_eq!(peer.line(), ":");
     }
     let id = server.publish("/room/a", "hello");
     let mut block = peer.block();

@@ -207,6 +207,9 @@ fn a_client_without_a_seat_is_read_to_the_end_of_its_request() {
     let mut peer = server.connect();
     peer.send_byte_by_byte(upgrade("/ws/a"));
     peer.expect_refusal(503);
+    let mut peer = server.connect();
+    peer.send_byte_by_byte(post("/room/a", "hello"));
+    peer.expect_refusal(503);
 }
 
 #[test]
