@@ -782,7 +782,7 @@ fn what_is_owed_comes_before_the_goodbye() {
         "--max-message",
         "256KiB",
         "--drain",
-        "1h",
+        "20s",
         "--write-wait",
         "1h",
     ]);
@@ -801,8 +801,9 @@ fn what_is_owed_comes_before_the_goodbye() {
 
 #[test]
 fn what_is_said_after_the_goodbye_is_heard_by_nobody() {
-    let mut server = Server::start(&["--drain", "1h"]);
-    let (mut one, mut two) = (server.join(), server.join());
+    let mut server = Server::start(&["--drain", "4s"]);
+    // Who joined last is closed first.
+    let (mut two, mut one) = (server.join(), server.join());
     server.signal("TERM");
     one.expect_close(1001);
     one.say("too late");
@@ -917,7 +918,7 @@ fn a_port_can_be_bound_again_at_once_after_an_end_with_clients() {
 
 #[test]
 fn a_signal_in_the_midst_of_a_burst_ends_well_and_leaves_no_gap() {
-    let mut server = Server::start(&["--drain", "1h"]);
+    let mut server = Server::start(&["--drain", "4s"]);
     let speaker = server.join();
     let mut listener = server.join();
     let mut writer = speaker.writer();
