@@ -3,6 +3,8 @@
 //! Room for the frame header is left in front of the text, so that sealing a batch writes a few bytes and
 //! copies nothing. A sealed batch is only ever read. Its other framings are built when a reader wants them.
 
+use std::mem;
+
 use super::framing::{self, DERIVED, Form, Framing};
 use super::id::{Epoch, ID_LEN_MAX, Id};
 use crate::time::Tick;
@@ -17,6 +19,8 @@ pub const BATCH_TEXT_MAX: usize = 256 * 1024;
 const BATCH_NUMBERED_MAX: usize = 2 * BATCH_TEXT_MAX;
 /// What the lengths of buffers are multiples of, so that they need not grow for a slightly longer message.
 const BUFFER_GRAIN: usize = 64;
+/// A buffer of more than so many times the length that is needed serves a longer batch.
+const OVERSIZE: usize = 4;
 /// A buffer that grew beyond this is not kept for another batch.
 pub(super) const KEPT_CAPACITY_MAX: usize = 2 * BATCH_TEXT_MAX;
 
@@ -59,16 +63,22 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Appends a message, its newlines and carriage returns turned into spaces. The first message reserves
-    /// `expected_len` bytes.
+    /// Gives an empty batch a buffer, with room for the header and `text_len` bytes. Doubling would be too much for
+    /// what may wait for long.
+    pub fn begin(&mut self, buffer: Vec<u8>, text_len: usize) {
+        self.bytes = buffer;
+        self.bytes.clear();
+        self.bytes.reserve_exact(needed_capacity(text_len));
+        self.bytes.resize(SERVER_HEADER_MAX, 0);
+    }
+
+    /// Appends a message to a batch that was begun, its newlines and carriage returns turned into spaces.
     ///
     /// An empty message counts like any other and becomes an empty line.
     #[inline]
-    pub fn push(&mut self, message: &str, expected_len: usize) {
+    pub fn push(&mut self, message: &str) {
         if self.message_count > 0 {
             self.bytes.push(b'\n');
-        } else {
-            self.begin(expected_len.max(message.len()));
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message.as_bytes());
@@ -77,14 +87,6 @@ impl Batch {
             replace_line_ends(added);
         }
         self.message_count += 1;
-    }
-
-    /// Makes room for the header and `text_len` bytes. Doubling would be too much for what may wait for long.
-    fn begin(&mut self, text_len: usize) {
-        let len = (SERVER_HEADER_MAX + text_len).next_multiple_of(BUFFER_GRAIN);
-        self.bytes.clear();
-        self.bytes.reserve_exact(len);
-        self.bytes.resize(SERVER_HEADER_MAX, 0);
     }
 
     /// Whether there is no room for another message of `len` bytes. A long one gets a batch of its own rather than
@@ -96,20 +98,25 @@ impl Batch {
         text_len >= BATCH_TEXT_MAX || text_len + ids_len >= BATCH_NUMBERED_MAX
     }
 
-    /// Writes the frame header in front of the text. Nothing may be pushed until [`Batch::clear`].
+    /// Writes the frame header in front of the text. Nothing may be pushed from then on.
     pub fn seal(&mut self, now: Tick) {
         self.header_len = framing::put_header(&mut self.bytes);
         self.sealed_at = now;
     }
 
-    /// Empties the batch, so that its buffer serves another one behind so many messages and bytes of text.
-    /// An outsized buffer is given back.
-    pub fn clear(&mut self) {
-        self.bytes.truncate(SERVER_HEADER_MAX);
-        if self.bytes.capacity() > KEPT_CAPACITY_MAX {
-            self.bytes.shrink_to_fit();
+    /// Moves a short text out of a much larger buffer, and returns that.
+    pub(super) fn fit(&mut self) -> Option<Vec<u8>> {
+        if !is_oversized(&self.bytes, self.bytes.len()) {
+            return None;
         }
-        self.message_count = 0;
+        let mut bytes = Vec::with_capacity(needed_capacity(self.text_len()));
+        bytes.extend_from_slice(&self.bytes);
+        Some(mem::replace(&mut self.bytes, bytes))
+    }
+
+    /// The buffer of a batch that is done with.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        mem::take(&mut self.bytes)
     }
 
     /// Says where in the room's history this batch begins.
@@ -237,6 +244,16 @@ impl Batch {
     }
 }
 
+/// How large the buffer of a text should be.
+fn needed_capacity(text_len: usize) -> usize {
+    (SERVER_HEADER_MAX + text_len).next_multiple_of(BUFFER_GRAIN)
+}
+
+/// Whether a buffer is much larger than needed for `len` bytes.
+pub(super) fn is_oversized(buffer: &Vec<u8>, len: usize) -> bool {
+    buffer.capacity() > OVERSIZE * len.next_multiple_of(BUFFER_GRAIN)
+}
+
 /// Turns newlines and carriage returns into spaces. Every byte is written again, so that the compiler can do it
 /// without a branch, many at a time.
 #[cold]
@@ -267,8 +284,9 @@ mod tests {
 
     fn sealed(messages: &[&str]) -> Batch {
         let mut batch = Batch::default();
+        batch.begin(Vec::new(), 0);
         for message in messages {
-            batch.push(trimmed(message), 0);
+            batch.push(trimmed(message));
         }
         batch.seal(Tick::START);
         batch
@@ -322,22 +340,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_batch_starts_over_and_keeps_no_outsized_buffer() {
-        let mut batch = sealed(&[&"x".repeat(2 * KEPT_CAPACITY_MAX)]);
-        batch.clear();
-        assert!(batch.is_empty());
-        assert!(batch.held_len() <= KEPT_CAPACITY_MAX);
-        batch.push("again", 0);
-        batch.seal(Tick::START);
-        assert_eq!(batch.whole(Framing::Lines), b"\x81\x05again");
-    }
-
-    #[test]
-    fn the_first_message_reserves_what_is_expected() {
+    fn a_batch_reserves_what_is_expected() {
         let mut batch = Batch::default();
-        batch.push("x", 1_000);
+        batch.begin(Vec::new(), 1_000);
         let reserved = batch.held_len();
-        (0..499).for_each(|_| batch.push("x", 0));
+        (0..500).for_each(|_| batch.push("x"));
         assert_eq!(batch.held_len(), reserved);
     }
 }

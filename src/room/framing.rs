@@ -3,7 +3,7 @@
 //! Lines join: all messages that wait travel in one text message. Every other framing puts finished frames or
 //! events one behind the other, so that what waits is simply their concatenation.
 
-use super::batch::BATCH_TEXT_MAX;
+use super::batch::{BATCH_TEXT_MAX, is_oversized};
 use super::id::Id;
 use crate::ws::frame::{Opcode, SERVER_HEADER_MAX, ServerHeader};
 
@@ -115,10 +115,13 @@ pub struct Form {
 impl Form {
     /// Frames the messages of `text`, the first of which has the id `first`, in an empty buffer.
     pub fn build(framing: Framing, text: &[u8], first: Id, mut bytes: Vec<u8>) -> Self {
+        let end = framing.offset(u32::MAX, text, first);
+        if is_oversized(&bytes, end) {
+            bytes = Vec::new();
+        }
         if framing.is_joined() {
             bytes.resize(SERVER_HEADER_MAX, 0);
         }
-        let end = framing.offset(u32::MAX, text, first);
         bytes.reserve_exact(end);
         for (index, (line, seq)) in lines(text).zip(first.seq..).enumerate() {
             let id = Id { seq, ..first };

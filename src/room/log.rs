@@ -13,6 +13,11 @@ use super::id::Epoch;
 use super::pool::Pool;
 use crate::time::Tick;
 
+/// A list is too long for what is in it when it has room for so many times as much,
+const SPARSE: usize = 4;
+/// and for so many batches more.
+const SEALED_MIN: usize = 16;
+
 /// A room's log.
 #[derive(Debug)]
 pub struct Log {
@@ -65,7 +70,13 @@ impl Log {
             self.seal(pool);
             sealed += 1;
         }
-        self.open.push(message, self.expected_len);
+        if self.open.is_empty() {
+            // Not before: a room that is quiet holds no buffer.
+            let buffer = pool.texts.take();
+            self.open
+                .begin(buffer, self.expected_len.max(message.len()));
+        }
+        self.open.push(message);
         if self.open.message_count() >= messages_max || self.open.is_full_for(0) {
             self.seal(pool);
             sealed += 1;
@@ -84,11 +95,14 @@ impl Log {
             return;
         }
         self.open.seal(pool.now);
+        if let Some(large) = self.open.fit() {
+            pool.texts.put(large);
+        }
         self.expected_len = self.open.text_len();
         let len = self.open.held_len();
         pool.needed_len += len;
         self.held_len += len;
-        let mut next = pool.take();
+        let mut next = Batch::default();
         next.place(
             self.open.messages_with(),
             self.open.text_before() + self.open.text_len() as u64,
@@ -185,7 +199,7 @@ impl Log {
             return;
         }
         let len = batch.held_len();
-        let buffer = pool.take_buffer();
+        let buffer = pool.framed.take();
         let free_forms = &mut pool.free_forms;
         let forms = || free_forms.pop().unwrap_or_default();
         batch.build(framing, epoch, buffer, forms);
@@ -273,14 +287,18 @@ impl Log {
         if self.first >= self.needed {
             return false;
         }
-        let Some(batch) = self.sealed.pop_front() else {
+        let Some(mut batch) = self.sealed.pop_front() else {
             return false;
         };
+        if self.sealed.capacity() > SPARSE * self.sealed.len() + SEALED_MIN {
+            // A history that was long once does not keep its place.
+            self.sealed.shrink_to(2 * self.sealed.len());
+        }
         let len = batch.held_len();
         self.first += 1;
         self.held_len -= len;
         pool.history_len -= len;
-        pool.put(batch);
+        pool.texts.put(batch.take_buffer());
         true
     }
 
@@ -316,7 +334,8 @@ mod tests {
     use std::iter;
     use std::time::Duration;
 
-    use super::super::pool::{HistoryBounds, POOL_LEN_MAX};
+    use super::super::batch::Forms;
+    use super::super::pool::{Buffers, HistoryBounds, POOL_LEN_MAX};
     use super::*;
 
     const NONE: HistoryBounds = HistoryBounds {
@@ -377,20 +396,17 @@ mod tests {
             offer(log, &mut pool);
             (bytes, pool.needed_len())
         };
-        // One buffer is open while the other is being read.
         let (first, held_len) = publish(&mut log, "first", false);
         assert_eq!(held_len, 0);
-        publish(&mut log, "second", false);
-        let (third, held_len) = publish(&mut log, "third", true);
-        assert_eq!(third, first);
+        let (second, held_len) = publish(&mut log, "second", true);
+        assert_eq!(second, first);
         assert!(held_len > 0);
-        publish(&mut log, "fourth", false);
-        assert_ne!(publish(&mut log, "fifth", false).0, first);
-        assert_eq!(text(&log, 2), b"third");
-        assert_eq!(log.messages_before(3), 3);
-        log.unpin(2, &mut pool);
+        assert_ne!(publish(&mut log, "third", false).0, first);
+        assert_eq!(text(&log, 1), b"second");
+        assert_eq!(log.messages_before(2), 2);
+        log.unpin(1, &mut pool);
         assert_eq!(pool.needed_len(), 0);
-        assert_eq!((log.batch(4).is_none(), log.end()), (true, 5));
+        assert_eq!((log.batch(2).is_none(), log.end()), (true, 3));
     }
 
     #[test]
@@ -431,9 +447,42 @@ mod tests {
         }
         offer(&mut log, &mut pool);
         log.unpin(0, &mut pool);
-        assert!(pool.free_len <= POOL_LEN_MAX && pool.free.len() > 10);
-        let free: usize = pool.free.iter().map(Batch::held_len).sum();
-        assert_eq!(free, pool.free_len);
+        let Buffers { free, len } = &pool.texts;
+        assert!(*len <= POOL_LEN_MAX && free.len() > 10);
+        assert_eq!(free.iter().map(Vec::capacity).sum::<usize>(), *len);
+    }
+
+    #[test]
+    fn a_small_message_does_not_keep_a_large_buffer_and_a_quiet_room_keeps_none() {
+        let (mut flooded, mut pool) = new();
+        let mut quiet = Log::new(Epoch::random(), 0);
+        for framing in [Framing::Lines, Framing::Events] {
+            for text in [&"x".repeat(100_000), "small"] {
+                flooded.publish(text, 1, &mut pool);
+                let number = flooded.end() - 1;
+                flooded.build(number, framing, &mut pool);
+                let held_len = flooded.batch(number).map_or(0, Batch::held_len);
+                let small = size_of::<Batch>() + size_of::<Forms>() + 2 * 64;
+                assert!(text.len() > 100 || held_len <= small, "{held_len}");
+                offer(&mut flooded, &mut pool);
+            }
+            assert!(pool.texts.len > 100_000);
+            quiet.publish("small", 1, &mut pool);
+            offer(&mut quiet, &mut pool);
+            assert_eq!(quiet.open.held_len(), size_of::<Batch>());
+        }
+    }
+
+    #[test]
+    fn a_history_that_was_long_leaves_no_long_list() {
+        let bounds = HistoryBounds {
+            messages: 1_000,
+            ..NONE
+        };
+        let (mut log, mut pool) = with_history(bounds, &["x"; 1_000]);
+        assert!(log.sealed.capacity() >= 1_000);
+        while log.drop_oldest(&mut pool) {}
+        assert!(log.sealed.capacity() <= SEALED_MIN);
     }
 
     #[test]

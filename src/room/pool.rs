@@ -3,7 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
-use super::batch::{Batch, Forms, KEPT_CAPACITY_MAX};
+use super::batch::{Forms, KEPT_CAPACITY_MAX};
 use crate::time::Tick;
 
 /// How many bytes of free buffers are kept for all rooms together, for batches and for their framings each.
@@ -28,12 +28,12 @@ pub struct Pool {
     pub(super) bounds: HistoryBounds,
     /// When the turn began.
     pub(super) now: Tick,
-    pub(super) free: Vec<Batch>,
-    pub(super) free_len: usize,
+    /// Buffers for the texts of batches.
+    pub(super) texts: Buffers,
+    /// Buffers for their other framings.
+    pub(super) framed: Buffers,
     #[expect(clippy::vec_box, reason = "the boxes are what is kept for use")]
     pub(super) free_forms: Vec<Box<Forms>>,
-    free_buffers: Vec<Vec<u8>>,
-    free_buffers_len: usize,
     pub(super) needed_len: usize,
     pub(super) history_len: usize,
 }
@@ -44,11 +44,9 @@ impl Pool {
         Self {
             bounds,
             now: Tick::START,
-            free: Vec::new(),
-            free_len: 0,
+            texts: Buffers::default(),
+            framed: Buffers::default(),
             free_forms: Vec::new(),
-            free_buffers: Vec::new(),
-            free_buffers_len: 0,
             needed_len: 0,
             history_len: 0,
         }
@@ -64,43 +62,39 @@ impl Pool {
         self.history_len
     }
 
-    pub(super) fn take(&mut self) -> Batch {
-        let Some(batch) = self.free.pop() else {
-            return Batch::default();
-        };
-        self.free_len -= batch.held_len();
-        batch
-    }
-
-    pub(super) fn put(&mut self, mut batch: Batch) {
-        batch.clear();
-        if self.free_len + batch.held_len() <= POOL_LEN_MAX {
-            self.free_len += batch.held_len();
-            self.free.push(batch);
-        }
-    }
-
-    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
-        let buffer = self.free_buffers.pop().unwrap_or_default();
-        self.free_buffers_len -= buffer.capacity();
-        buffer
-    }
-
     /// Takes the buffers of framings back.
     pub(super) fn put_forms(&mut self, mut forms: Box<Forms>) {
         for form in forms.iter_mut() {
-            let buffer = mem::take(form).into_buffer();
-            let len = self.free_buffers_len + buffer.capacity();
-            if buffer.capacity() > 0
-                && buffer.capacity() <= KEPT_CAPACITY_MAX
-                && len <= POOL_LEN_MAX
-            {
-                self.free_buffers_len = len;
-                self.free_buffers.push(buffer);
-            }
+            self.framed.put(mem::take(form).into_buffer());
         }
         if self.free_forms.len() < FREE_FORMS_MAX {
             self.free_forms.push(forms);
+        }
+    }
+}
+
+/// Free buffers, empty ones, within a bound.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    pub(super) free: Vec<Vec<u8>>,
+    /// The memory of them all, in bytes.
+    pub(super) len: usize,
+}
+
+impl Buffers {
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let buffer = self.free.pop().unwrap_or_default();
+        self.len -= buffer.capacity();
+        buffer
+    }
+
+    pub(super) fn put(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let capacity = buffer.capacity();
+        let len = self.len + capacity;
+        if (1..=KEPT_CAPACITY_MAX).contains(&capacity) && len <= POOL_LEN_MAX {
+            self.len = len;
+            self.free.push(buffer);
         }
     }
 }
