@@ -111,7 +111,7 @@ fn try_publish(
     };
     let id = hub.head(room);
     if let Some(key) = &publication.key {
-        hub.remember_key(room, key, id);
+        hub.remember_key(key, id);
     }
     let offers = sealed * hub.members(room).len();
     Ok((id, count, offers))

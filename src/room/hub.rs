@@ -11,6 +11,7 @@ use slab::Slab;
 
 use super::framing::Framing;
 use super::id::Id;
+use super::keys::Keys;
 use super::log::Log;
 use super::notice::Answer;
 use super::pool::{HistoryBounds, Pool};
@@ -120,6 +121,8 @@ pub struct Hub {
     pub(super) deadlines: Deadlines,
     /// When the members of a room are to be told how many they are.
     pub(super) here: Deadlines,
+    /// The answers to publications that had a key.
+    pub(super) keys: Keys,
     now: Duration,
     pub(super) pool: Pool,
 }
@@ -134,6 +137,7 @@ impl Hub {
             recency: Recency::default(),
             deadlines: Deadlines::default(),
             here: Deadlines::default(),
+            keys: Keys::default(),
             now: Duration::ZERO,
             pool: Pool::new(bounds.history),
             bounds,
@@ -321,16 +325,13 @@ impl Hub {
 
     /// What was answered to a publication with this key, if it was not long ago.
     pub fn find_key(&mut self, id: RoomId, key: &[u8]) -> Option<Id> {
-        let keys = self.rooms.get_mut(id.index())?.keys.as_mut()?;
-        keys.get(key, self.pool.now)
+        let epoch = self.head(id).epoch;
+        self.keys.get(epoch, key, self.pool.now)
     }
 
     /// Remembers what was answered to a publication with a new key.
-    pub fn remember_key(&mut self, id: RoomId, key: &[u8], answer: Id) {
-        if let Some(room) = self.rooms.get_mut(id.index()) {
-            let keys = room.keys.get_or_insert_default();
-            keys.insert(key, answer, self.pool.now);
-        }
+    pub fn remember_key(&mut self, key: &[u8], answer: Id) {
+        self.keys.insert(answer, key, self.pool.now);
     }
 
     /// The bytes of all batches that readers need, each counted once.

@@ -6,7 +6,6 @@ use super::Framing;
 use super::framing::FRAMINGS;
 use super::hub::{Listening, ROOM_MEMORY};
 use super::id::{Epoch, Id};
-use super::keys::Keys;
 use super::log::Log;
 use super::notice::Answer;
 use super::pool::Pool;
@@ -24,8 +23,6 @@ pub(super) struct Room {
     pub(super) members: Vec<ClientId>,
     /// What was published and is kept. A room in which nothing is published has none.
     pub(super) log: Option<Box<Log>>,
-    /// The answers to publications that had a key.
-    pub(super) keys: Option<Box<Keys>>,
     epoch: Epoch,
     /// The number of the last message, while there is no log.
     head: u64,
@@ -58,7 +55,6 @@ impl Room {
             name,
             members: Vec::new(),
             log: None,
-            keys: None,
             epoch: Epoch::random(),
             head: 0,
             readers: [0; FRAMINGS - 1],

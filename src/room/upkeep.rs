@@ -33,6 +33,7 @@ impl Hub {
 
     /// Lets history go that is too old, and forgets rooms that have been quiet for long enough.
     pub fn check_rooms(&mut self) {
+        self.keys.forget(self.pool.now);
         while let Some(rooms) = self.deadlines.pop(self.pool.now) {
             for index in rooms {
                 self.check_room(RoomId(index));
