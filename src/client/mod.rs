@@ -66,9 +66,10 @@ impl<S: Stream> Client<S> {
     #[inline]
     pub fn fill(&mut self, buffer: &mut [u8]) -> Fill {
         let buffer = match &self.phase {
-            // It bounds the answers to pipelined requests.
-            Phase::Open(session) if session.is_http() && !session.is_mid_body() => {
-                buffer.split_at_mut(HTTP_READ_LEN).0
+            // It bounds the answers to pipelined requests. A body may be long, and is read up to its end.
+            Phase::Open(session) if session.is_http() => {
+                let len = session.body_left().max(HTTP_READ_LEN).min(buffer.len());
+                buffer.split_at_mut(len).0
             }
             _ => buffer,
         };

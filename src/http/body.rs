@@ -131,6 +131,16 @@ impl BodyReader {
         self.overhead_len > 0 || !self.body.is_empty()
     }
 
+    /// How many bytes are known to come that belong to the body: so much may be read without reading past its end.
+    pub fn left(&self) -> usize {
+        match self.place {
+            Place::Plain { left } | Place::Data { left } => {
+                usize::try_from(left).unwrap_or(usize::MAX)
+            }
+            _ => 0,
+        }
+    }
+
     /// How much memory holds the part of the body that has come, in bytes. It never exceeds the bound.
     pub fn buffer_len(&self) -> usize {
         self.body.capacity()
@@ -260,6 +270,11 @@ mod tests {
             let mut input = &mut piece[..];
             body = reader.next(&mut input)?;
             assert!(reader.buffer_len() <= max);
+            let left = match body {
+                Some(_) => 0,
+                None => reader.left(),
+            };
+            assert!(left <= max, "{left} bytes are left");
             assert!(
                 body.is_some() || input.is_empty(),
                 "what is needed is taken"

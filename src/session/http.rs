@@ -112,9 +112,12 @@ impl HttpSession {
         }
     }
 
-    /// Whether a body is being read, of which much may come at once.
-    pub(super) fn is_mid_body(&self) -> bool {
-        matches!(self, Self::Body(_))
+    /// How many bytes of a body are known to come.
+    pub(super) fn body_left(&self) -> usize {
+        match self {
+            Self::Head { .. } => 0,
+            Self::Body(post) => post.reader.left(),
+        }
     }
 
     /// Whether the peer just keeps a connection that it has used.

@@ -233,10 +233,13 @@ impl Session {
         matches!(self, Self::Http(http) if http.is_mid_request())
     }
 
-    /// Whether the peer sends the body of a request.
+    /// How many bytes the peer is known to send before the next request begins.
     #[inline]
-    pub fn is_mid_body(&self) -> bool {
-        matches!(self, Self::Http(http) if http.is_mid_body())
+    pub fn body_left(&self) -> usize {
+        match self {
+            Self::Http(http) => http.body_left(),
+            _ => 0,
+        }
     }
 
     /// Whether the peer is in a room.
