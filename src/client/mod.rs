@@ -12,7 +12,7 @@ use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts
 use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
-use crate::room::Membership;
+use crate::room::{Hub, Membership};
 use crate::session::Session;
 use crate::time::Tick;
 
@@ -157,6 +157,25 @@ impl<S> Client<S> {
     /// What is queued for the peer, to be changed.
     pub fn outbox_mut(&mut self) -> &mut Outbox {
         &mut self.outbox
+    }
+
+    /// The bytes that are held for this client alone: what is queued for it, and a body that has come in part.
+    #[inline]
+    pub fn private_len(&self) -> usize {
+        self.outbox.private_len() + self.body_len()
+    }
+
+    /// All bytes that are held for this client, those it shares with others included, give or take frame headers.
+    pub fn held_len(&self, hub: &Hub) -> usize {
+        self.outbox.queued_len(hub) + self.body_len()
+    }
+
+    #[inline]
+    fn body_len(&self) -> usize {
+        match &self.phase {
+            Phase::Open(session) => session.body_len(),
+            _ => 0,
+        }
     }
 
     /// When this client is due.

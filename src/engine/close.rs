@@ -38,14 +38,14 @@ impl<S: Stream> Engine<S> {
         {
             info!(peer = %client.peer, "{note}");
         }
-        let private_len = client.outbox().private_len();
+        let private_len = client.private_len();
         client.begin_close(
             closing.reason,
             closing.last_bytes,
             self.now,
             &self.config.timeouts,
         );
-        self.private_len = self.private_len + client.outbox().private_len() - private_len;
+        self.private_len = self.private_len + client.private_len() - private_len;
         self.enqueue(id);
         self.schedule(id);
     }
@@ -60,7 +60,7 @@ impl<S: Stream> Engine<S> {
         if client.is_closed() {
             return;
         }
-        self.private_len -= client.outbox().private_len();
+        self.private_len -= client.private_len();
         client.outbox_mut().clear(&mut self.hub);
         client.close(reason);
         self.closed.push(id);

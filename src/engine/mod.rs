@@ -69,7 +69,7 @@ pub struct Engine<S> {
     now: Tick,
     /// The time of day, as answers carry it.
     date: Date,
-    /// The bytes queued for single clients, summed over all; what they share is in the hub's account.
+    /// The bytes held for single clients, summed over all; what they share is in the hub's account.
     private_len: usize,
     /// The bytes that were read and are left to the next turn.
     deferred_len: usize,
@@ -175,8 +175,8 @@ impl<S: Stream> Engine<S> {
         self.clients.len()
     }
 
-    /// How many bytes are queued for all clients together, what they share counted once, and what was read
-    /// and is left to the next turn.
+    /// How many bytes are queued for all clients together, what they share counted once, with bodies that have come in
+    /// part, and what was read and is left to the next turn.
     pub fn queued_len(&self) -> usize {
         self.hub.needed_len() + self.private_len + self.deferred_len
     }

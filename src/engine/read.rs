@@ -167,7 +167,7 @@ impl<S: Stream> Engine<S> {
         };
         let client = &mut slot.client;
         let mut received = Received::default();
-        let private_len = client.outbox().private_len();
+        let private_len = client.private_len();
         // A client that is being closed has no session: its bytes are discarded.
         while let Some((session, outbox)) = client.session() {
             match session.receive(&mut input, outbox, &context) {
@@ -218,7 +218,7 @@ impl<S: Stream> Engine<S> {
         }
         self.offers += received.offers;
         metrics.messages += u64::from(received.published);
-        self.private_len = self.private_len + client.outbox().private_len() - private_len;
+        self.private_len = self.private_len + client.private_len() - private_len;
         client.note_progress(*now, &config.timeouts);
         Some(received)
     }

@@ -96,20 +96,20 @@ impl<S: Stream> Engine<S> {
         offered
     }
 
-    /// Keeps what is queued for all clients together within its bound: those with the most queued are dropped.
+    /// Keeps what is held for all clients together within its bound: those with the most are dropped.
     /// Only after everybody was offered what is queued for them: what is left then is what their sockets do not take.
     fn shed(&mut self) {
         if self.queued_len() <= self.config.chat.max_queued {
             return;
         }
-        let mut queued: Vec<(usize, ClientId)> = self
+        let mut held: Vec<(usize, ClientId)> = self
             .clients
             .iter()
-            .map(|(id, client)| (client.outbox().queued_len(&self.hub), id))
+            .map(|(id, client)| (client.held_len(&self.hub), id))
             .filter(|(len, _)| *len > 0)
             .collect();
-        queued.sort_unstable_by_key(|(len, _)| Reverse(*len));
-        for (_, id) in queued {
+        held.sort_unstable_by_key(|(len, _)| Reverse(*len));
+        for (_, id) in held {
             if self.queued_len() <= self.config.chat.max_queued {
                 return;
             }

@@ -112,6 +112,14 @@ impl HttpSession {
         }
     }
 
+    /// The memory of the part of a body that has come, in bytes.
+    pub(super) fn body_len(&self) -> usize {
+        match self {
+            Self::Head { .. } => 0,
+            Self::Body(post) => post.reader.buffer_len(),
+        }
+    }
+
     /// How many bytes of a body are known to come.
     pub(super) fn body_left(&self) -> usize {
         match self {

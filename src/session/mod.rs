@@ -233,6 +233,15 @@ impl Session {
         matches!(self, Self::Http(http) if http.is_mid_request())
     }
 
+    /// The memory of the part of a body that has come, in bytes.
+    #[inline]
+    pub fn body_len(&self) -> usize {
+        match self {
+            Self::Http(http) => http.body_len(),
+            _ => 0,
+        }
+    }
+
     /// How many bytes the peer is known to send before the next request begins.
     #[inline]
     pub fn body_left(&self) -> usize {
