@@ -66,15 +66,15 @@ impl<S: Stream> Client<S> {
         now: Tick,
         config: &Config,
     ) -> Result<(), CloseReason> {
-        let bound = config.chat.send_queue as u64;
-        if self.waiting_messages(hub) <= bound {
+        let queue_max = config.chat.send_queue as u64;
+        if self.send_queue_len(hub, queue_max) <= queue_max {
             return Ok(());
         }
         // The socket may have room that was not announced yet.
         self.is_writable = true;
         let takes_some = self.flush(hub, gather, now, &config.timeouts)? > 0;
-        let bound = bound * if takes_some { 2 } else { 1 };
-        if self.waiting_messages(hub) <= bound {
+        let bound = queue_max * if takes_some { 2 } else { 1 };
+        if self.send_queue_len(hub, queue_max) <= bound {
             return Ok(());
         }
         if config.chat.slow == SlowPolicy::Close || !framing.has_ids() {
@@ -84,12 +84,12 @@ impl<S: Stream> Client<S> {
         Ok(())
     }
 
-    fn waiting_messages(&self, hub: &Hub) -> u64 {
-        let waiting = self.outbox.cursor().and_then(|cursor| {
+    fn send_queue_len(&self, hub: &Hub, queue_max: u64) -> u64 {
+        let len = self.outbox.cursor().and_then(|cursor| {
             let log = hub.log(cursor.room())?;
-            Some(cursor.waiting_messages(log))
+            Some(cursor.send_queue_len(log, queue_max))
         });
-        waiting.unwrap_or(0)
+        len.unwrap_or(0)
     }
 
     /// Writes what is queued until the socket takes no more, or this client's turn is over. Returns how many bytes

@@ -126,16 +126,37 @@ impl Cursor {
         }
     }
 
-    /// How many messages wait, not counting those of a frame that has been begun: the length of the send queue.
-    pub fn waiting_messages(&self, log: &Log) -> u64 {
+    /// How many messages wait, not counting those of a frame that has been begun.
+    fn waiting_messages(&self, log: &Log) -> u64 {
         let next = self.next_batch();
-        let left_out = if next == self.batch {
+        let stop = log.messages_before(self.stop(log));
+        stop.saturating_sub(log.messages_before(next) + self.left_out(next))
+    }
+
+    /// How many messages of a batch the reader does not get.
+    fn left_out(&self, batch: u64) -> u64 {
+        if batch == self.batch {
             self.skip.into()
         } else {
             0
-        };
-        let stop = log.messages_before(self.stop(log));
-        stop.saturating_sub(log.messages_before(next) + left_out)
+        }
+    }
+
+    /// The length of the send queue: how many messages wait. A batch of more than `queue_max` counts as one, because
+    /// its messages were published together: a reader that had taken all before must not be dropped for them.
+    pub fn send_queue_len(&self, log: &Log, queue_max: u64) -> u64 {
+        let waiting = self.waiting_messages(log);
+        if waiting <= queue_max {
+            return waiting;
+        }
+        let numbers = self.next_batch()..self.stop(log);
+        let counts = numbers.filter_map(|number| {
+            let count = log.batch(number)?.message_count();
+            Some(count.saturating_sub(self.left_out(number)))
+        });
+        counts
+            .map(|count| if count > queue_max { 1 } else { count })
+            .sum()
     }
 
     /// How many bytes are left to be written, give or take the framing.

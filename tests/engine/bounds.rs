@@ -298,30 +298,3 @@ fn a_join_costs_one_turn_one_read_and_one_write() {
     assert_eq!(peer.socket().writes, 1);
     assert_ne!(world.wait(), Some(Duration::ZERO));
 }
-
-#[test]
-fn when_bodies_are_too_much_together_the_longest_is_dropped() {
-    const HEAD: &[u8] = b"POST /room?lines=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
-    let mut world = World::with(|config| config.chat.max_queued = 100_000);
-    let member = world.join();
-    let [long, short, third] = [(); 3].map(|()| world.connect());
-    let begin = |world: &mut World, peer: &Peer, len: usize| {
-        peer.send(&[HEAD, &vec![b'x'; len]].concat());
-        world.settle();
-    };
-    begin(&mut world, &long, 50_000);
-    begin(&mut world, &short, 30_000);
-    assert_eq!(world.engine.queued_len(), 80_000);
-    begin(&mut world, &third, 30_000);
-    assert_eq!(world.engine.metrics().closed(CloseReason::Overload), 1);
-    assert!(long.is_closed() && !short.is_closed() && !third.is_closed() && !member.is_closed());
-    // What is given up, and what is whole, is in no account any more.
-    short.shut();
-    third.send(&[b'\n'; 30_000]);
-    world.settle();
-    assert!(
-        third.take().starts_with(b"HTTP/1.1 413 "),
-        "a line is too long"
-    );
-    assert_eq!(world.engine.queued_len(), 0);
-}

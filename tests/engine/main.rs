@@ -9,6 +9,7 @@ mod delivery;
 mod framing;
 mod linger;
 mod patience;
+mod publications;
 mod seats;
 mod shutdown;
 mod sockets;
