@@ -4,6 +4,7 @@
 //! have something new and on their members, not on how many rooms there are.
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,17 +27,27 @@ const IS_KEPT: &str = "a room is kept while it has members";
 /// How long a room is remembered when it has neither listeners nor history.
 pub const ROOM_MEMORY: Duration = Duration::from_secs(300);
 
-/// A room's place among all rooms.
+/// A room's place among all rooms. It counts from one, so that no place at all takes no more memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoomId(pub(super) u32);
+pub struct RoomId(NonZeroU32);
 
 impl RoomId {
     pub(super) fn from_index(index: usize) -> Self {
-        Self(u32::try_from(index).expect("rooms are fewer than 32 bits count"))
+        let index = u32::try_from(index).expect("rooms are fewer than 32 bits count");
+        Self::from_entry(index)
+    }
+
+    /// As it stands in the deadlines.
+    pub(super) fn from_entry(index: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index))
+    }
+
+    pub(super) fn entry(self) -> u32 {
+        self.0.get() - 1
     }
 
     pub(super) fn index(self) -> usize {
-        self.0 as usize
+        self.entry() as usize
     }
 }
 
@@ -362,8 +373,6 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::super::batch::Batch;
     use super::*;
 

@@ -30,8 +30,8 @@ pub(super) struct Room {
     pub(super) readers: [u32; FRAMINGS - 1],
     /// How many members want to know how many they are.
     pub(super) here_readers: u32,
-    /// When they were told.
-    pub(super) here_told: Option<Tick>,
+    /// When they may be told again.
+    pub(super) here_again: Tick,
     /// Since when it has had no listeners, no history and no publication, if it has none now.
     pub(super) quiet_since: Tick,
     /// Where the deadlines list it.
@@ -42,6 +42,10 @@ pub(super) struct Room {
     /// Whether it is on the list of rooms whose members are to be told how many they are.
     pub(super) is_here_listed: bool,
 }
+
+/// What an empty room costs, besides its name and its place among the names.
+const _: () = assert!(size_of::<Room>() <= 112);
+const _: () = assert!(size_of::<Option<Room>>() == size_of::<Room>());
 
 impl Linked for Room {
     fn link(&mut self) -> &mut Link {
@@ -59,7 +63,7 @@ impl Room {
             head: 0,
             readers: [0; FRAMINGS - 1],
             here_readers: 0,
-            here_told: None,
+            here_again: now,
             quiet_since: now,
             entry: Entry::NONE,
             link: Link::default(),
@@ -167,7 +171,10 @@ impl Room {
     pub(super) fn due(&self, pool: &Pool) -> Tick {
         match &self.log {
             Some(log) if log.has_batches() => log.expires(pool),
-            _ if self.members.is_empty() => self.quiet_since.after(ROOM_MEMORY),
+            // Where no history is kept, the log of a room that has become quiet goes.
+            _ if self.members.is_empty() || self.log.is_some() => {
+                self.quiet_since.after(ROOM_MEMORY)
+            }
             _ => Tick::NEVER,
         }
     }

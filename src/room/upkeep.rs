@@ -36,7 +36,7 @@ impl Hub {
         self.keys.forget(self.pool.now);
         while let Some(rooms) = self.deadlines.pop(self.pool.now) {
             for index in rooms {
-                self.check_room(RoomId(index));
+                self.check_room(RoomId::from_entry(index));
             }
         }
     }
@@ -72,7 +72,7 @@ impl Hub {
         }
         let due = room.due(&self.pool).max(self.pool.now.plus_seconds(1));
         if due != Tick::NEVER {
-            room.entry = self.deadlines.insert(due, id.0);
+            room.entry = self.deadlines.insert(due, id.entry());
         }
     }
 
@@ -83,21 +83,19 @@ impl Hub {
         };
         if room.here_readers > 0 && !room.is_here_listed {
             room.is_here_listed = true;
-            let due = room
-                .here_told
-                .map_or(self.pool.now, |told| told.plus_seconds(1));
-            self.here.insert(due.max(self.pool.now), id.0);
+            let due = room.here_again;
+            self.here.insert(due.max(self.pool.now), id.entry());
         }
     }
 
     /// Takes the rooms whose members are to be told how many they are. To be called until there are none.
     pub fn pop_here(&mut self) -> Option<Vec<RoomId>> {
         let rooms = self.here.pop(self.pool.now)?;
-        let ids: Vec<RoomId> = rooms.into_iter().map(RoomId).collect();
+        let ids: Vec<RoomId> = rooms.into_iter().map(RoomId::from_entry).collect();
         for id in &ids {
             if let Some(room) = self.rooms.get_mut(id.index()) {
                 room.is_here_listed = false;
-                room.here_told = Some(self.pool.now);
+                room.here_again = self.pool.now.plus_seconds(1);
             }
         }
         Some(ids)
@@ -106,8 +104,7 @@ impl Hub {
     /// How many listen, for a member that is to be shown a sign of life, unless it was told just now.
     pub fn here_again(&self, membership: Membership) -> Option<usize> {
         let room = self.rooms.get(membership.room.index())?;
-        let is_fresh = |told: Tick| told.plus_seconds(1) > self.pool.now;
-        let is_due = membership.here == Here::On && !room.here_told.is_some_and(is_fresh);
+        let is_due = membership.here == Here::On && room.here_again <= self.pool.now;
         is_due.then_some(room.members.len())
     }
 }
