@@ -488,6 +488,19 @@ mod tests {
     }
 
     #[test]
+    fn history_goes_when_it_is_too_old_whatever_the_room_waited_for_before() {
+        let mut hub = Hub::new(MANY);
+        at(&mut hub, 0);
+        let room = hub.enter("a").expect("there is room");
+        hub.publish(room, "kept");
+        offer(&mut hub);
+        at(&mut hub, 59);
+        assert!(hub.history_len() > 0);
+        at(&mut hub, 62);
+        assert_eq!(hub.history_len(), 0);
+    }
+
+    #[test]
     fn a_room_without_history_is_forgotten_too() {
         let mut bounds = MANY;
         bounds.history.messages = 0;

@@ -67,12 +67,16 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(id.index()) else {
             return;
         };
-        if room.entry.tick() != Tick::NEVER {
+        let due = room.due(&self.pool).max(self.pool.now.plus_seconds(1));
+        let entry = room.entry;
+        if due >= entry.tick() {
             return;
         }
-        let due = room.due(&self.pool).max(self.pool.now.plus_seconds(1));
-        if due != Tick::NEVER {
-            room.entry = self.deadlines.insert(due, id.entry());
+        room.entry = self.deadlines.insert(due, id.entry());
+        if let Some(moved) = self.deadlines.remove(entry)
+            && let Some(moved) = self.rooms.get_mut(moved as usize)
+        {
+            moved.entry = entry;
         }
     }
 
