@@ -152,6 +152,8 @@ impl<S: Stream> Engine<S> {
         self.write_all();
         self.check_timeouts();
         self.reap();
+        // Only now: what readers have taken in this turn is history.
+        self.hub.bound_history();
         if self.is_shut_down() {
             self.log_limiter.report(Tick::NEVER);
         }

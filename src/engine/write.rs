@@ -18,7 +18,6 @@ impl<S: Stream> Engine<S> {
             self.broadcast_room(room);
             self.hub.note_offered(room);
         }
-        self.hub.bound_history();
     }
 
     /// Tells the members of rooms whose number has changed how many they are, if they want to know.

@@ -30,6 +30,11 @@ impl Recency {
         self.oldest
     }
 
+    /// The room that was published to next.
+    pub(super) fn next<T: Linked>(&self, rooms: &mut Slab<T>, id: RoomId) -> Option<RoomId> {
+        rooms.get_mut(id.index())?.link().behind
+    }
+
     /// Puts a room at the end, wherever it was.
     pub(super) fn touch<T: Linked>(&mut self, rooms: &mut Slab<T>, id: RoomId) {
         if self.newest == Some(id) {

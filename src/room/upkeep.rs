@@ -7,22 +7,30 @@ use crate::time::{Entry, Tick};
 
 impl Hub {
     /// Keeps the history of all rooms together within its bound: the rooms that were published to least recently lose
-    /// theirs first.
+    /// theirs first. Where nothing is left to lose, a room is off the list until it is published to.
     pub fn bound_history(&mut self) {
-        for _ in 0..=self.rooms.len() {
-            let Some(id) = self.recency.oldest() else {
-                return;
-            };
-            let bound = self.bounds.history_len;
+        let bound = self.bounds.history_len;
+        let mut next = self.recency.oldest();
+        while self.pool.history_len() > bound
+            && let Some(id) = next
+        {
+            next = self.recency.next(&mut self.rooms, id);
             let Some((log, pool)) = self.log_mut(id) else {
                 return;
             };
             while pool.history_len() > bound && log.drop_oldest(pool) {}
-            if pool.history_len() <= bound {
-                return;
+            if !log.has_batches() {
+                self.end_history(id);
             }
-            // What is left of it is needed by readers.
-            self.recency.touch(&mut self.rooms, id);
+        }
+    }
+
+    /// A room has no history any more, and may be forgotten after a while.
+    fn end_history(&mut self, id: RoomId) {
+        self.recency.remove(&mut self.rooms, id);
+        if let Some(room) = self.rooms.get_mut(id.index()) {
+            room.quiet_since = self.pool.now;
+            self.schedule(id);
         }
     }
 

@@ -1,5 +1,9 @@
 //! The shipped engine over scripted sockets and a made-up clock.
-#![allow(clippy::unwrap_used, reason = "a test that finds nothing fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that finds nothing, or something else, fails"
+)]
 
 mod bookkeeping;
 mod bounds;
@@ -7,6 +11,7 @@ mod budgets;
 mod counts;
 mod delivery;
 mod framing;
+mod history;
 mod linger;
 mod patience;
 mod publications;

@@ -13,6 +13,8 @@
     reason = "test support, of which each test file uses a part"
 )]
 
+pub mod listener;
+pub mod publisher;
 mod socket;
 #[path = "../common/wire.rs"]
 pub mod wire;
