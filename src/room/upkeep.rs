@@ -2,8 +2,13 @@
 //!
 //! A room costs nothing here until something is due for it.
 
+use std::time::Duration;
+
 use super::hub::{Here, Hub, Membership, ROOM_MEMORY, RoomId};
 use crate::time::{Entry, Tick};
+
+/// The shortest time between two changes of the number of listeners that are told.
+const HERE_PERIOD: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// Keeps the history of all rooms together within its bound: the rooms that were published to least recently lose
@@ -107,7 +112,7 @@ impl Hub {
         for id in &ids {
             if let Some(room) = self.rooms.get_mut(id.index()) {
                 room.is_here_listed = false;
-                room.here_again = self.pool.now.plus_seconds(1);
+                room.here_again = self.pool.now.after(HERE_PERIOD);
             }
         }
         Some(ids)
