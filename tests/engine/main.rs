@@ -10,13 +10,17 @@ mod bounds;
 mod budgets;
 mod counts;
 mod delivery;
+mod events;
 mod framing;
 mod history;
 mod linger;
 mod patience;
 mod publications;
+mod posts;
+mod rooms;
 mod seats;
 mod shutdown;
+mod slow;
 mod sockets;
 mod timeouts;
 #[path = "../world/mod.rs"]
