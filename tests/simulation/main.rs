@@ -13,6 +13,7 @@ mod actions;
 mod checks;
 mod costs;
 mod endings;
+mod guarantee;
 mod player;
 #[path = "../common/random.rs"]
 mod random;
@@ -30,39 +31,53 @@ use std::thread;
 use fanfare::observe::CloseReason;
 
 use endings::{ENDS, Tally};
+use guarantee::{Guarantee, Happened};
 use simulation::Simulation;
 
 const SEEDS: Range<u64> = 0..2_000;
 
 #[test]
 fn whatever_peers_sockets_and_time_do_all_members_receive_the_same_and_nothing_is_left_behind() {
-    let seeds = std::env::var("FANFARE_SEEDS").map_or(SEEDS, |text| {
-        parse(&text).expect("FANFARE_SEEDS is a seed or a range of seeds, as in 0..2000")
-    });
-    let (tally, failed) = run_all(&seeds);
-    assert!(
-        failed.is_empty(),
-        "{} seeds failed; replay: FANFARE_SEEDS={} cargo test --test simulation; all: {failed:?}",
-        failed.len(),
-        failed.first().copied().unwrap_or_default()
-    );
-    for (end, count) in ENDS.iter().zip(tally) {
-        eprintln!("{:>16} {count}", end.name());
-        // A simulation in which something never happens says nothing about it.
-        assert!(seeds != SEEDS || count > 0, "{} never happened", end.name());
+    let tallies = play_all(|seed| Simulation::new(seed).run());
+    let sum = |sum: Tally, ends: Tally| std::array::from_fn(|kind| sum[kind] + ends[kind]);
+    let tally: Tally = tallies.into_iter().fold([0; CloseReason::KINDS], sum);
+    let names = ENDS.iter().map(|end| end.name());
+    check_happened(names.zip(tally));
+}
+
+#[test]
+fn whatever_happens_readers_that_come_back_get_each_message_once_or_are_told_what_is_missing() {
+    let all = play_all(|seed| Guarantee::new(seed).run());
+    let sum = all.into_iter().fold(Happened::default(), Happened::plus);
+    check_happened(sum.counts());
+}
+
+/// A simulation in which something never happens says nothing about it.
+fn check_happened<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) {
+    for (name, count) in counts {
+        eprintln!("{name:>16} {count}");
+        assert!(seeds() != SEEDS || count > 0, "{name} never happened");
     }
 }
 
-/// Plays all seeds: how many connections ended how, and the seeds that failed.
-fn run_all(seeds: &Range<u64>) -> (Tally, Vec<u64>) {
+fn seeds() -> Range<u64> {
+    std::env::var("FANFARE_SEEDS").map_or(SEEDS, |text| {
+        parse(&text).expect("FANFARE_SEEDS is a seed or a range of seeds, as in 0..2000")
+    })
+}
+
+/// Plays all seeds. None may fail.
+fn play_all<T: Send>(play: fn(u64) -> T) -> Vec<T> {
+    let seeds = seeds();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut tally = [0; CloseReason::KINDS];
-    let mut failed = Vec::new();
+    let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
     thread::scope(|scope| {
         let runners: Vec<_> = (0..threads)
             .map(|first| {
                 let seeds = seeds.clone().skip(first).step_by(threads);
-                scope.spawn(move || seeds.map(run).collect::<Vec<_>>())
+                // What a seed panics with is printed already.
+                let play = move |seed| panic::catch_unwind(|| play(seed)).map_err(|_| seed);
+                scope.spawn(move || seeds.map(play).collect::<Vec<_>>())
             })
             .collect();
         for outcome in runners.into_iter().flat_map(|runner| {
@@ -70,18 +85,19 @@ fn run_all(seeds: &Range<u64>) -> (Tally, Vec<u64>) {
             outcomes.unwrap_or_else(|cause| panic::resume_unwind(cause))
         }) {
             match outcome {
-                Ok(ends) => tally = std::array::from_fn(|kind| tally[kind] + ends[kind]),
+                Ok(outcome) => outcomes.push(outcome),
                 Err(seed) => failed.push(seed),
             }
         }
     });
     failed.sort_unstable();
-    (tally, failed)
-}
-
-/// Plays one seed. What it panics with is printed already.
-fn run(seed: u64) -> Result<Tally, u64> {
-    panic::catch_unwind(|| Simulation::new(seed).run()).map_err(|_| seed)
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed; replay: FANFARE_SEEDS={} cargo test --test simulation; all: {failed:?}",
+        failed.len(),
+        failed.first().copied().unwrap_or_default()
+    );
+    outcomes
 }
 
 fn parse(text: &str) -> Option<Range<u64>> {

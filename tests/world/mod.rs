@@ -13,8 +13,10 @@
     reason = "test support, of which each test file uses a part"
 )]
 
+pub mod ledger;
 pub mod listener;
 pub mod publisher;
+pub mod reader;
 mod socket;
 #[path = "../common/wire.rs"]
 pub mod wire;
