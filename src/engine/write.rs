@@ -25,15 +25,13 @@ impl<S: Stream> Engine<S> {
         while let Some(rooms) = self.hub.pop_here() {
             for room in rooms {
                 let count = self.hub.members(room).len();
-                let mut is_left_out = false;
+                let mut left_out = 0;
                 for seat in 0..count {
                     if let Some(&id) = self.hub.members(room).get(seat) {
-                        is_left_out |= self.tell_count(id, count);
+                        left_out += usize::from(self.tell_count(id, count));
                     }
                 }
-                if is_left_out {
-                    self.hub.note_count(room);
-                }
+                self.hub.note_left_out(room, left_out);
             }
         }
     }

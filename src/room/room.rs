@@ -30,6 +30,8 @@ pub(super) struct Room {
     pub(super) readers: [u32; FRAMINGS - 1],
     /// How many members want to know how many they are.
     pub(super) here_readers: u32,
+    /// How many there were when the last of these joined, which it was told.
+    pub(super) told_to_last: u32,
     /// When they may be told again.
     pub(super) here_again: Tick,
     /// Since when it has had no listeners, no history and no publication, if it has none now.
@@ -44,7 +46,7 @@ pub(super) struct Room {
 }
 
 /// What an empty room costs, besides its name and its place among the names.
-const _: () = assert!(size_of::<Room>() <= 112);
+const _: () = assert!(size_of::<Room>() <= 120);
 const _: () = assert!(size_of::<Option<Room>>() == size_of::<Room>());
 
 impl Linked for Room {
@@ -63,6 +65,7 @@ impl Room {
             head: 0,
             readers: [0; FRAMINGS - 1],
             here_readers: 0,
+            told_to_last: 0,
             here_again: now,
             quiet_since: now,
             entry: Entry::NONE,
@@ -119,7 +122,10 @@ impl Room {
             self.members.reserve_exact(1);
         }
         self.members.push(client);
-        self.here_readers += u32::from(listening.wants_here);
+        if listening.wants_here {
+            self.here_readers += 1;
+            self.told_to_last = seat + 1;
+        }
         if let Some(count) = self.readers_mut(listening.framing) {
             *count += 1;
         }

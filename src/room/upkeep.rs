@@ -93,8 +93,8 @@ impl Hub {
         }
     }
 
-    /// The number of listeners has changed, or some have not been told of it: those who want to know are told, at most once a second.
-    pub fn note_count(&mut self, id: RoomId) {
+    /// The number of listeners has changed: those who want to know are told, at most once a second.
+    pub(super) fn note_count(&mut self, id: RoomId) {
         let Some(room) = self.rooms.get_mut(id.index()) else {
             return;
         };
@@ -102,6 +102,18 @@ impl Hub {
             room.is_here_listed = true;
             let due = room.here_again;
             self.here.insert(due.max(self.pool.now), id.entry());
+        }
+    }
+
+    /// So many were left out when the others were told, because they were told when they joined. They are told with the
+    /// next, unless it is one that knows the number already.
+    pub fn note_left_out(&mut self, id: RoomId, count: usize) {
+        let Some(room) = self.rooms.get(id.index()) else {
+            return;
+        };
+        let is_known = count == 1 && room.told_to_last as usize == room.members.len();
+        if count > 0 && !is_known {
+            self.note_count(id);
         }
     }
 
