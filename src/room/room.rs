@@ -140,7 +140,11 @@ impl Room {
         wants_here: bool,
     ) -> Option<ClientId> {
         self.members.swap_remove(seat as usize);
-        self.here_readers -= u32::from(wants_here);
+        if wants_here {
+            self.here_readers -= 1;
+            // It may be the last one that joined, and what those before it were told is not known.
+            self.told_to_last = 0;
+        }
         if let Some(count) = self.readers_mut(framing) {
             *count -= 1;
         }
