@@ -48,12 +48,12 @@ pub use network::NetworkSettings;
 pub use rooms::RoomSettings;
 pub use timeouts::Timeouts;
 
-/// A WebSocket chat and broadcast server: every message goes to every client.
+/// A WebSocket chat and broadcast server with rooms that remember.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "fanfare",
     version,
-    about = "A WebSocket chat and broadcast server: every message goes to every client",
+    about = "A WebSocket chat and broadcast server with rooms that remember",
     long_about = None,
     after_help = "Each setting can also come from the environment: FANFARE_ and the flag's name, such as \
                   FANFARE_MAX_CLIENTS. Flags win."

@@ -68,7 +68,8 @@ pub struct Timeouts {
     )]
     pub keep_alive: Duration,
 
-    /// How long a shutdown waits for clients to receive what is queued for them
+    /// How long a shutdown takes at most: clients are closed one after the other over three quarters of it, each
+    /// after what is queued for it
     #[arg(
         long,
         env = "FANFARE_DRAIN",
