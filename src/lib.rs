@@ -33,6 +33,7 @@
 
 pub mod client;
 pub mod config;
+pub mod decimal;
 pub mod engine;
 pub mod http;
 pub mod id;

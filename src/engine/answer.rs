@@ -7,7 +7,7 @@ use crate::id::ClientId;
 use crate::outbox::Outbox;
 use crate::room::batch::trimmed;
 use crate::room::hub::{Here, TooManyRooms};
-use crate::room::id::Id;
+use crate::room::id::{ID_LEN_MAX, Id};
 use crate::room::{Cursor, Hub, notice};
 use crate::session::{Closing, Listen, Publication, Session};
 
@@ -70,8 +70,10 @@ pub(super) fn publish(
     let published = try_publish(publication, is_allowed, hub, config);
     let answer = match &published {
         Ok((id, ..)) => {
+            let mut line = Vec::with_capacity(ID_LEN_MAX);
+            id.encode(&mut line);
             let response = manner.response(Status::Ok, date);
-            response.finish_with_line(&id.to_string(), manner.is_head)
+            response.finish_with_line(line, manner.is_head)
         }
         Err(refusal) => manner.refuse(*refusal, date),
     };

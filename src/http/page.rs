@@ -118,7 +118,7 @@ impl Asset {
         }
         response = response
             .header("Content-Type", self.content_type)
-            .header("Content-Length", self.body.len())
+            .content_length(self.body.len())
             .header("X-Content-Type-Options", "nosniff")
             .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
             .header("Referrer-Policy", "no-referrer");

@@ -1,9 +1,8 @@
 //! Responses: a head, and a body of one line where there is one.
 
-use std::fmt;
-
 use super::Date;
 use super::status::Status;
+use crate::decimal;
 
 /// The methods of a room.
 pub const ROOM_METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -12,7 +11,7 @@ const PREFLIGHT_METHODS: &str = "GET, HEAD, POST";
 /// The fields that such pages may set.
 const PREFLIGHT_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID";
 /// How long a browser may keep the answer to a preflight: two hours, the longest that Chromium keeps one.
-const PREFLIGHT_SECONDS: u32 = 7200;
+const PREFLIGHT_SECONDS: &str = "7200";
 
 /// A response under construction: the head, and a body of one line where there is one.
 #[derive(Debug)]
@@ -24,14 +23,30 @@ impl Response {
     /// Begins a response with its status line and its date (RFC 9110 §6.6.1).
     pub fn new(status: Status, date: &Date) -> Self {
         let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(format!("HTTP/1.1 {status}\r\nDate: {date}\r\n").as_bytes());
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        decimal::push(status as u64, &mut bytes);
+        bytes.push(b' ');
+        bytes.extend_from_slice(status.reason().as_bytes());
+        bytes.extend_from_slice(b"\r\nDate: ");
+        bytes.extend_from_slice(date.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
         Self { bytes }
     }
 
     /// Adds a header field. Names and values are this server's own, never a peer's.
-    pub fn header(mut self, name: &str, value: impl fmt::Display) -> Self {
-        self.bytes
-            .extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(value.as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Says how long the body is.
+    pub fn content_length(mut self, len: usize) -> Self {
+        self.bytes.extend_from_slice(b"Content-Length: ");
+        decimal::push(len as u64, &mut self.bytes);
+        self.bytes.extend_from_slice(b"\r\n");
         self
     }
 
@@ -66,14 +81,15 @@ impl Response {
     }
 
     /// Ends the response with a body of one line; a `HEAD` request gets the head alone.
-    pub fn finish_with_line(self, line: &str, is_head: bool) -> Vec<u8> {
+    pub fn finish_with_line(self, line: impl AsRef<[u8]>, is_head: bool) -> Vec<u8> {
+        let line = line.as_ref();
         let mut bytes = self
             .header("Content-Type", "text/plain; charset=utf-8")
             .header("X-Content-Type-Options", "nosniff")
-            .header("Content-Length", line.len() + 1)
+            .content_length(line.len() + 1)
             .finish();
         if !is_head {
-            bytes.extend_from_slice(line.as_bytes());
+            bytes.extend_from_slice(line);
             bytes.push(b'\n');
         }
         bytes

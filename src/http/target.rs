@@ -64,6 +64,10 @@ impl<'a> Target<'a> {
 
 /// What stands behind `http://` or `https://`.
 fn split_scheme(target: &str) -> Option<&str> {
+    // As nearly all targets do.
+    if target.starts_with('/') {
+        return None;
+    }
     let (scheme, rest) = target.split_once("://")?;
     let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     is_http.then_some(rest)

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
+use crate::decimal::{self, DIGITS_MAX};
+
 /// The length of an epoch, in bytes.
 pub const EPOCH_LEN: usize = 8;
 /// The longest id, in bytes: an epoch, a hyphen, twenty digits.
-pub const ID_LEN_MAX: usize = EPOCH_LEN + 1 + 20;
+pub const ID_LEN_MAX: usize = EPOCH_LEN + 1 + DIGITS_MAX;
 
 const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -61,7 +63,7 @@ impl Id {
         let digits = rest.strip_prefix(b"-")?;
         let is_number = match digits {
             [] | [b'0', _, ..] => false,
-            _ => digits.len() <= 20 && digits.iter().all(u8::is_ascii_digit),
+            _ => digits.len() <= DIGITS_MAX && digits.iter().all(u8::is_ascii_digit),
         };
         if !is_number {
             return None;
@@ -79,18 +81,7 @@ impl Id {
     pub fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.epoch.0);
         out.push(b'-');
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        let mut rest = self.seq;
-        while let Some(digit) = start.checked_sub(1).and_then(|place| digits.get_mut(place)) {
-            *digit = b'0' + (rest % 10) as u8;
-            start -= 1;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        out.extend_from_slice(digits.get(start..).unwrap_or_default());
+        decimal::push(self.seq, out);
     }
 
     /// The length of the encoded id, in bytes.

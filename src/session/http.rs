@@ -1,5 +1,7 @@
 //! A peer that sends requests, one after the other: their heads, and the bodies of publications.
 
+use std::mem;
+
 use super::requests::{self, Answered};
 use super::{Context, Event, Publication};
 use crate::http::HeadReader;
@@ -43,6 +45,24 @@ pub struct Post {
     pub(super) publication: Publication,
 }
 
+impl Post {
+    /// Takes bytes from the front of `input` until the body is whole.
+    fn receive(&mut self, input: &mut &mut [u8], context: &Context<'_>) -> Option<Event<'static>> {
+        match self.reader.next(input) {
+            Ok(None) => None,
+            Ok(Some(body)) => {
+                let mut publication = mem::take(&mut self.publication);
+                publication.body = body;
+                Some(Event::Publishes(publication))
+            }
+            Err(refusal) => {
+                let manner = self.publication.manner.closing();
+                Some(requests::refuse(refusal, &manner, context))
+            }
+        }
+    }
+}
+
 impl HttpSession {
     /// Takes bytes from the front of `input` until something happens. Answers go into `outbox`.
     pub(super) fn receive(
@@ -51,57 +71,41 @@ impl HttpSession {
         outbox: &mut Outbox,
         context: &Context<'_>,
     ) -> Option<Event<'static>> {
-        if let Self::Head {
-            reader,
-            has_answered,
-        } = self
-        {
-            let answered = match reader.next(input) {
-                Ok(Some(head)) => requests::answer(&head, outbox, context),
-                Ok(None) => return None,
-                Err(refusal) => {
-                    let manner = Manner::unknown(reader.is_head_request(input));
-                    return Some(requests::refuse(refusal, &manner, context));
-                }
-            };
-            *has_answered = true;
-            match answered {
-                Answered::At(event) => return Some(event),
-                Answered::AfterBody(post) => {
-                    if post.expects_continue && input.is_empty() {
-                        outbox.push_static(CONTINUE);
-                    }
-                    *self = Self::Body(post);
-                }
-            }
-        }
-        self.receive_body(input, context)
-    }
-
-    fn receive_body(
-        &mut self,
-        input: &mut &mut [u8],
-        context: &Context<'_>,
-    ) -> Option<Event<'static>> {
-        let Self::Body(post) = self else {
-            return None;
-        };
-        match post.reader.next(input) {
-            Ok(None) => None,
-            Ok(Some(body)) => {
-                let mut publication = std::mem::take(&mut post.publication);
-                publication.body = body;
+        let (reader, has_answered) = match self {
+            Self::Head {
+                reader,
+                has_answered,
+            } => (reader, has_answered),
+            Self::Body(post) => {
+                let event = post.receive(input, context)?;
                 *self = Self::Head {
                     reader: HeadReader::default(),
                     has_answered: true,
                 };
-                Some(Event::Publishes(publication))
+                return Some(event);
             }
+        };
+        let answered = match reader.next(input) {
+            Ok(Some(head)) => requests::answer(&head, outbox, context),
+            Ok(None) => return None,
             Err(refusal) => {
-                let manner = post.publication.manner.closing();
-                Some(requests::refuse(refusal, &manner, context))
+                let manner = Manner::unknown(reader.is_head_request(input));
+                return Some(requests::refuse(refusal, &manner, context));
             }
+        };
+        *has_answered = true;
+        let mut post = match answered {
+            Answered::At(event) => return Some(event),
+            Answered::AfterBody(post) => post,
+        };
+        if post.expects_continue && input.is_empty() {
+            outbox.push_static(CONTINUE);
         }
+        let event = post.receive(input, context);
+        if event.is_none() {
+            *self = Self::Body(Box::new(post));
+        }
+        event
     }
 
     /// Whether a part of a request has come.

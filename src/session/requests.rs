@@ -21,7 +21,7 @@ pub(super) enum Answered {
     /// It is answered, or somebody else is to do so.
     At(Event<'static>),
     /// It is a publication, and its body is to be read.
-    AfterBody(Box<Post>),
+    AfterBody(Post),
 }
 
 /// Answers one request.
@@ -141,7 +141,7 @@ fn limits(manner: &Manner, message_max: usize, context: &Context<'_>) -> Vec<u8>
     let mut answer = manner
         .response(Status::Ok, context.date)
         .header("Content-Type", "application/json")
-        .header("Content-Length", body.len())
+        .content_length(body.len())
         .header("Cache-Control", "no-store")
         .header("X-Content-Type-Options", "nosniff")
         .finish();
@@ -203,7 +203,7 @@ fn begin_post(
         false => context.config.chat.max_message + LINE_END_MAX,
     };
     let reader = BodyReader::new(request.body_length, body_max)?;
-    Ok(Answered::AfterBody(Box::new(Post {
+    Ok(Answered::AfterBody(Post {
         reader,
         expects_continue,
         publication: Publication {
@@ -213,7 +213,7 @@ fn begin_post(
             body: Vec::new(),
             manner: manner.clone(),
         },
-    })))
+    }))
 }
 
 /// How a request is refused, before or instead of understanding it.
