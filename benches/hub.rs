@@ -6,6 +6,10 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it counted")]
 
+#[path = "support/wire.rs"]
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod wire;
+
 use std::alloc::System;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,8 +23,9 @@ use fanfare::config::Config;
 use fanfare::engine::{Engine, Network};
 use fanfare::id::ClientId;
 use fanfare::time::{Now, Tick};
-use fanfare::ws::frame::{Opcode, ServerHeader, encode_frame};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
+
+use wire::{TEXT, UPGRADE_REQUEST, client_frame, server_header};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -33,9 +38,6 @@ const HELD_TURNS: usize = 16;
 /// it and of the batch that all share, but no copy of the frame.
 const HELD_LEN_MAX: usize = 64;
 const TEXT_LEN: usize = 64;
-const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";
 
 /// Time stands still.
 const NOW: Now = Now {
@@ -131,7 +133,7 @@ impl Room {
         let drain = Rc::default();
         let sinks: Vec<Sink> = (0..member_count)
             .map(|_| Sink {
-                inbox: Rc::new(RefCell::new(UPGRADE.to_vec())),
+                inbox: Rc::new(RefCell::new(UPGRADE_REQUEST.to_vec())),
                 drain: Rc::clone(&drain),
             })
             .collect();
@@ -146,7 +148,7 @@ impl Room {
             },
             speaker,
             drain,
-            frame: speech(),
+            frame: client_frame(TEXT, &[b'x'; TEXT_LEN]),
             ids,
         };
         room.engine.note_acceptable();
@@ -197,20 +199,11 @@ impl Room {
 
     /// Everybody took one frame with so much text.
     fn assert_taken(&self, before: usize, text_len: usize) {
-        let header = ServerHeader::encode(Opcode::Text, text_len);
+        let header = server_header(TEXT, text_len);
         let frame_len = header.as_bytes().len() + text_len;
         let members = self.engine.client_count();
         assert_eq!(self.drain.taken.get() - before, frame_len * members);
     }
-}
-
-/// A masked text frame; a key of zeros leaves the text as it is.
-fn speech() -> Vec<u8> {
-    let mut frame = Vec::new();
-    encode_frame(Opcode::Text, &[b'x'; TEXT_LEN], &mut frame);
-    frame[1] |= 0x80;
-    frame.splice(2..2, [0; 4]);
-    frame
 }
 
 /// What `work` asked of the allocator.
