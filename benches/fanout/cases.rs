@@ -1,8 +1,12 @@
 //! What is measured: every scenario with its sizes, in the order in which it runs.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::support::client::Seat;
+use crate::support::format::Format;
+use crate::support::server::Kind;
 use crate::support::text::grouped;
 
 /// What the clients do.
@@ -12,6 +16,10 @@ pub(crate) enum Load {
     Chat(Schedule),
     /// Nobody sends a message: `at_once` clients connect, upgrade and close, again and again.
     Visits { at_once: usize },
+    /// One connection sends requests that publish, `at_once` of them together; the clients listen.
+    Posts { at_once: usize },
+    /// All clients are cut off and come back, while a pair chats at a given pace.
+    Resume(Pair),
 }
 
 /// Who sends when.
@@ -23,26 +31,55 @@ pub(crate) enum Schedule {
     Windows { senders: usize, in_flight: usize },
     /// One sender sends by the clock, whatever has arrived: a stall makes every message late that is due meanwhile.
     Paced { per_s: u32 },
+    /// A sender in every room, one after the other; `in_flight` messages are under way, the next leaves when one came back.
+    Rotation { in_flight: usize },
 }
 
-/// One load on one room.
+/// Two clients that chat while others come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) per_s: u32,
+    /// Whether they do so in the room of the others, who get all of it.
+    pub(crate) is_among_readers: bool,
+}
+
+/// One load on one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) scenario: &'static str,
     pub(crate) load: Load,
+    /// In all rooms together; those that send events' messages come on top.
     pub(crate) clients: usize,
     pub(crate) message_len: usize,
+    pub(crate) format: Format,
+    /// Members of each room, where there is more than one room.
+    pub(crate) room_len: Option<usize>,
+    pub(crate) linger_ms: Option<u32>,
 }
 
 /// One client in so many reads only now and then where laggards are present: 5 %.
 pub(crate) const LAGGARD_EVERY: usize = 20;
 
-pub(crate) const SCENARIOS: [&str; 7] = [
-    "turn", "steady", "flood", "burst", LAGGARDS, "inbound", "visits",
+pub(crate) const SCENARIOS: [&str; 15] = [
+    "turn",
+    "steady",
+    "flood",
+    "burst",
+    LAGGARDS,
+    "inbound",
+    "visits",
+    "turn-v1",
+    "flood-v1",
+    "turn-sse",
+    "flood-sse",
+    "rooms",
+    "publish",
+    "resume",
+    "linger",
 ];
 
 /// All cases, in the order in which they run.
-pub(crate) const ALL: [Case; 25] = [
+pub(crate) const ALL: [Case; 46] = [
     case("turn", rounds(1), 10, 64),
     case("turn", rounds(1), 100, 64),
     case("turn", rounds(1), 1_000, 64),
@@ -69,6 +106,27 @@ pub(crate) const ALL: [Case; 25] = [
     case("inbound", windows(1, 128), 1, 64),
     case("inbound", windows(1, 1_024), 1, 64),
     case("visits", Load::Visits { at_once: 64 }, 0, 0),
+    case("turn-v1", rounds(1), 100, 64).by(Format::V1),
+    case("turn-v1", rounds(1), 1_000, 64).by(Format::V1),
+    case("flood-v1", windows(16, 1), 100, 64).by(Format::V1),
+    case("flood-v1", windows(16, 16), 100, 64).by(Format::V1),
+    case("flood-v1", windows(16, 1), 1_000, 64).by(Format::V1),
+    case("flood-v1", windows(16, 16), 1_000, 64).by(Format::V1),
+    case("turn-sse", rounds(1), 100, 64).by(Format::Events),
+    case("turn-sse", rounds(1), 1_000, 64).by(Format::Events),
+    case("flood-sse", windows(16, 16), 100, 64).by(Format::Events),
+    case("flood-sse", windows(16, 16), 1_000, 64).by(Format::Events),
+    case("rooms", rotation(1), 10_000, 64).in_rooms_of(10),
+    case("rooms", rotation(16), 10_000, 64).in_rooms_of(10),
+    case("publish", posts(1), 0, 64).by(Format::V1),
+    case("publish", posts(16), 0, 64).by(Format::V1),
+    case("publish", posts(1), 10, 64).by(Format::V1),
+    case("publish", posts(16), 10, 64).by(Format::V1),
+    case("resume", pair(1_000, false), 10_000, 64).by(Format::V1),
+    case("resume", pair(2, true), 10_000, 64).by(Format::V1),
+    case("linger", paced(500), 1_000, 64).lingering(0),
+    case("linger", paced(500), 1_000, 64).lingering(10),
+    case("linger", paced(500), 1_000, 64).lingering(50),
 ];
 
 const LAGGARDS: &str = "laggards";
@@ -79,6 +137,9 @@ const fn case(scenario: &'static str, load: Load, clients: usize, message_len: u
         load,
         clients,
         message_len,
+        format: Format::Plain,
+        room_len: None,
+        linger_ms: None,
     }
 }
 
@@ -94,7 +155,47 @@ const fn paced(per_s: u32) -> Load {
     Load::Chat(Schedule::Paced { per_s })
 }
 
+const fn rotation(in_flight: usize) -> Load {
+    Load::Chat(Schedule::Rotation { in_flight })
+}
+
+const fn posts(at_once: usize) -> Load {
+    Load::Posts { at_once }
+}
+
+const fn pair(per_s: u32, is_among_readers: bool) -> Load {
+    Load::Resume(Pair {
+        per_s,
+        is_among_readers,
+    })
+}
+
 impl Case {
+    const fn by(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    const fn in_rooms_of(self, members: usize) -> Self {
+        Self {
+            room_len: Some(members),
+            ..self
+        }
+    }
+
+    const fn lingering(self, ms: u32) -> Self {
+        Self {
+            linger_ms: Some(ms),
+            ..self
+        }
+    }
+
+    /// Whether `kind` can take part: a rival is a plain chat on `/ws`.
+    pub(crate) fn is_open_to(&self, kind: Kind) -> bool {
+        let is_chat = matches!(self.load, Load::Chat(_) | Load::Visits { .. });
+        let is_plain = self.format == Format::Plain && self.room_len.is_none();
+        kind != Kind::Rival || (is_chat && is_plain && self.linger_ms.is_none())
+    }
+
     /// Whether it is measured twice, the second time with every twentieth client reading only now and then.
     pub(crate) fn has_laggards(&self) -> bool {
         self.scenario == LAGGARDS
@@ -103,6 +204,22 @@ impl Case {
     /// Whether it needs a room full of clients, so that `--clients` applies.
     pub(crate) fn has_crowd(&self) -> bool {
         self.clients > 1
+    }
+
+    /// Makes do with as many clients as there can be, in full rooms, and says so.
+    pub(crate) fn limit_clients(&mut self, max: usize, out: &mut impl Write) -> io::Result<()> {
+        let room_len = self.room_len.unwrap_or(1);
+        if self.clients > max {
+            let max = max - max % room_len;
+            writeln!(
+                out,
+                "{self}: only {} clients, more descriptors are not allowed",
+                grouped(max as u64)
+            )?;
+            self.clients = max;
+        }
+        self.clients -= self.clients % room_len;
+        Ok(())
     }
 
     /// Whether its rate is given, so that only latency and cost are found out.
@@ -125,41 +242,73 @@ impl Case {
         match self.load {
             Load::Chat(Schedule::Rounds { messages }) => messages,
             Load::Chat(Schedule::Windows { senders, in_flight }) => senders * in_flight,
-            Load::Chat(Schedule::Paced { .. }) | Load::Visits { .. } => 0,
+            Load::Chat(Schedule::Rotation { in_flight }) => in_flight,
+            Load::Posts { at_once } => at_once,
+            Load::Chat(Schedule::Paced { .. }) | Load::Visits { .. } | Load::Resume(_) => 0,
+        }
+    }
+
+    pub(crate) fn rooms(&self) -> usize {
+        self.room_len.map_or(1, |len| (self.clients / len).max(1))
+    }
+
+    /// Where the clients sit. Rooms stand one after the other.
+    pub(crate) fn seats(&self) -> Vec<Seat> {
+        let last = self.rooms() - 1;
+        let seat = |client| Seat {
+            format: self.format,
+            room: self.room_len.map_or(0, |len| last.min(client / len)),
+        };
+        (0..self.clients).map(seat).collect()
+    }
+
+    /// What is counted: a delivery is one message at one client.
+    pub(crate) fn unit(&self) -> &'static str {
+        match self.load {
+            Load::Chat(_) => "delivery",
+            Load::Visits { .. } => "visit",
+            Load::Posts { .. } => "request",
+            Load::Resume(_) => "resume",
         }
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            scenario,
-            message_len,
-            ..
-        } = *self;
-        let clients = grouped(self.clients as u64);
-        write!(f, "{scenario}: ")?;
+        write!(f, "{}: ", self.scenario)?;
+        if let Load::Visits { at_once } = self.load {
+            return write!(f, "{at_once} clients at once come and go");
+        }
+        write!(f, "{} clients", grouped(self.clients as u64))?;
+        if let Some(members) = self.room_len {
+            write!(f, " in rooms of {members}")?;
+        }
+        write!(f, ", {} B, ", self.message_len)?;
         match self.load {
-            Load::Chat(Schedule::Rounds { messages }) => {
-                write!(
-                    f,
-                    "{clients} clients, {message_len} B, {messages} at a time"
-                )
-            }
+            Load::Chat(Schedule::Rounds { messages }) => write!(f, "{messages} at a time"),
             Load::Chat(Schedule::Windows { senders, in_flight }) => {
-                write!(
-                    f,
-                    "{clients} clients, {message_len} B, {senders} x {in_flight} in flight"
-                )
+                write!(f, "{senders} x {in_flight} in flight")
             }
             Load::Chat(Schedule::Paced { per_s }) => {
-                write!(
-                    f,
-                    "{clients} clients, {message_len} B, {} messages/s",
-                    grouped(per_s.into())
-                )
+                write!(f, "{} messages/s", grouped(per_s.into()))
             }
-            Load::Visits { at_once } => write!(f, "{at_once} clients at once come and go"),
+            Load::Chat(Schedule::Rotation { in_flight }) => {
+                write!(f, "room by room, {in_flight} in flight")
+            }
+            Load::Posts { at_once } => write!(f, "requests, {at_once} at a time"),
+            Load::Resume(pair) => {
+                let place = if pair.is_among_readers {
+                    "the same room"
+                } else {
+                    "another room"
+                };
+                write!(f, "a pair chats in {place}, {} times/s", pair.per_s)
+            }
+            Load::Visits { .. } => Ok(()),
+        }?;
+        match self.linger_ms {
+            Some(ms) => write!(f, ", linger {ms} ms"),
+            None => Ok(()),
         }
     }
 }

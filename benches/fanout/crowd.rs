@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::cases::{Case, LAGGARD_EVERY, Schedule};
+use crate::support::client::Seat;
+use crate::support::format::Format;
+use crate::support::message::Line;
 use crate::support::server::Server;
-use crate::support::swarm::{Swarm, Tally};
-use crate::support::wire::Line;
+use crate::support::swarm::Swarm;
 
 /// Clients that read every line, beside the senders.
 const OBSERVERS: usize = 8;
 /// Nothing arrived for this long: what is missing is lost.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(2);
 const LATENCY_MAX_US: u64 = 60_000_000;
 const RECEIVE_MAX: Duration = Duration::from_millis(100);
 /// A wait may end so much too late; the end of one that has to be exact is spent awake.
@@ -23,8 +25,14 @@ const OVERSLEEP_MAX: Duration = Duration::from_micros(100);
 /// Clients of one server, some of which send.
 pub(crate) struct Crowd {
     schedule: Schedule,
-    swarm: Swarm,
+    pub(crate) swarm: Swarm,
     senders: Vec<Sender>,
+    /// The senders that may send now.
+    due: Vec<usize>,
+    /// From one sender to the next, where each room has one.
+    spacing: usize,
+    /// Whose turn it is, where the rooms take turns.
+    next: usize,
     /// Messages since the crowd came together.
     sent: u64,
     last_arrival: Instant,
@@ -34,6 +42,8 @@ pub(crate) struct Crowd {
 
 struct Sender {
     client: usize,
+    /// As its lines have it; of those in one room, each has its own.
+    id: u8,
     sequence: u32,
     /// When each message that may leave now should have left.
     due_us: Vec<u32>,
@@ -55,15 +65,15 @@ impl Crowd {
         schedule: Schedule,
         laggards: bool,
     ) -> io::Result<Self> {
+        let mut swarm = Swarm::new(server.addr, case.rooms(), case.message_len)?;
+        let mut seats = case.seats();
+        let senders = choose_senders(case, schedule, &mut seats);
+        swarm.join(&seats)?;
         let clients = case.clients;
-        let mut swarm = Swarm::connect(server.addr, clients, case.message_len)?;
-        let senders = match schedule {
-            Schedule::Windows { senders, .. } => senders.min(clients),
-            Schedule::Rounds { .. } | Schedule::Paced { .. } => 1,
-        };
-        let sending = (0..senders).map(|index| index * clients / senders);
         let watching = (1..=OBSERVERS).map(|index| (index * clients / OBSERVERS).saturating_sub(1));
-        let observing: Vec<_> = sending.clone().chain(watching).collect();
+        let observing: Vec<_> = watching
+            .chain(senders.iter().map(|sender| sender.client))
+            .collect();
         observing.iter().for_each(|client| swarm.observe(*client));
         if laggards {
             let candidates = (LAGGARD_EVERY / 2..clients).step_by(LAGGARD_EVERY);
@@ -72,15 +82,13 @@ impl Crowd {
                 swarm.lag(client, number);
             }
         }
-        let sender = |client| Sender {
-            client,
-            sequence: 0,
-            due_us: Vec::new(),
-        };
         Ok(Self {
             schedule,
             swarm,
-            senders: sending.map(sender).collect(),
+            spacing: (clients / senders.len()).max(1),
+            senders,
+            due: Vec::new(),
+            next: 0,
             sent: 0,
             last_arrival: Instant::now(),
             latency_us: latencies()?,
@@ -97,7 +105,13 @@ impl Crowd {
         match self.schedule {
             Schedule::Rounds { messages } => self.send_in_rounds(messages, start + duration)?,
             Schedule::Windows { in_flight, .. } => {
-                self.send_in_windows(in_flight, start + duration)?
+                self.make_due(in_flight);
+                self.send_what_came_back(start + duration)?
+            }
+            Schedule::Rotation { in_flight } => {
+                self.make_due(0);
+                (0..in_flight).for_each(|_| self.pass_the_turn());
+                self.send_what_came_back(start + duration)?
             }
             Schedule::Paced { per_s } => self.send_by_the_clock(per_s, start, start + duration)?,
         };
@@ -106,15 +120,6 @@ impl Crowd {
             deliveries: self.swarm.tally().lines - lines_before,
             elapsed: self.last_arrival - start,
         })
-    }
-
-    pub(crate) fn tally(&self) -> Tally {
-        self.swarm.tally()
-    }
-
-    /// Messages that never reached a reader which is still there, all readers together.
-    pub(crate) fn losses(&self) -> u64 {
-        self.swarm.losses(self.sent)
     }
 
     fn send_in_rounds(&mut self, messages: usize, end: Instant) -> io::Result<()> {
@@ -126,8 +131,7 @@ impl Crowd {
         Ok(())
     }
 
-    fn send_in_windows(&mut self, in_flight: usize, end: Instant) -> io::Result<()> {
-        self.make_due(in_flight);
+    fn send_what_came_back(&mut self, end: Instant) -> io::Result<()> {
         while self.can_send() && Instant::now() < end {
             self.send_what_is_due()?;
             self.receive(RECEIVE_MAX)?;
@@ -142,8 +146,8 @@ impl Crowd {
         while due < end && self.can_send() {
             self.receive_until(due)?;
             let due_us = self.swarm.clock.at_us(due);
-            for sender in &mut self.senders {
-                sender.due_us.push(due_us);
+            for index in 0..self.senders.len() {
+                add_due(&mut self.senders, &mut self.due, index, due_us);
             }
             self.send_what_is_due()?;
             due += Duration::from_secs(1) / per_s;
@@ -154,22 +158,34 @@ impl Crowd {
     /// Lets every sender send so many messages now.
     fn make_due(&mut self, messages: usize) {
         let now_us = self.swarm.clock.now_us();
-        for sender in &mut self.senders {
+        self.due.clear();
+        for (index, sender) in self.senders.iter_mut().enumerate() {
             sender.due_us.clear();
             sender.due_us.extend(iter::repeat_n(now_us, messages));
+            if messages > 0 {
+                self.due.push(index);
+            }
         }
     }
 
+    /// Lets the next of all senders send a message now.
+    fn pass_the_turn(&mut self) {
+        let now_us = self.swarm.clock.now_us();
+        let index = next_of(&mut self.next, self.senders.len());
+        add_due(&mut self.senders, &mut self.due, index, now_us);
+    }
+
     fn send_what_is_due(&mut self) -> io::Result<()> {
-        for (id, sender) in (0..=u8::MAX).zip(&mut self.senders) {
+        for index in self.due.drain(..) {
+            let sender = &mut self.senders[index];
             if sender.due_us.is_empty() || !self.swarm.is_reading(sender.client) {
                 continue;
             }
-            let sequence = &mut sender.sequence;
+            let Sender { id, sequence, .. } = sender;
             self.sent += sender.due_us.len() as u64;
             let lines = sender.due_us.drain(..).map(|intended_us| {
                 let line = Line {
-                    sender: id,
+                    sender: *id,
                     sequence: *sequence,
                     intended_us,
                 };
@@ -184,8 +200,7 @@ impl Crowd {
     /// Waits until every reader has every message, or for as long as anything still arrives.
     fn receive_the_rest(&mut self) -> io::Result<()> {
         loop {
-            let tally = self.swarm.tally();
-            if tally.lines_of_readers >= self.sent * tally.readers || self.is_silent() {
+            if self.swarm.is_complete() || self.is_silent() {
                 return Ok(());
             }
             self.receive(RECEIVE_MAX)?;
@@ -204,23 +219,36 @@ impl Crowd {
     }
 
     /// Takes in what has arrived, or the first that does within `timeout`. In windows, a message of its own makes
-    /// a sender's next one due.
+    /// a sender's next one due; in a rotation, that of the sender whose turn it is.
     fn receive(&mut self, timeout: Duration) -> io::Result<()> {
         let Self {
             schedule,
             swarm,
             senders,
+            due,
+            next,
+            spacing,
             latency_us,
             ..
         } = self;
         let arrivals = swarm.poll(timeout, |client, line, at_us| {
             latency_us.saturating_record(u64::from(at_us.saturating_sub(line.intended_us)));
-            if matches!(schedule, Schedule::Windows { .. })
-                && let Some(sender) = senders.get_mut(usize::from(line.sender))
-                && sender.client == client
+            let index = match schedule {
+                Schedule::Windows { .. } => usize::from(line.sender),
+                Schedule::Rotation { .. } => client / *spacing,
+                Schedule::Rounds { .. } | Schedule::Paced { .. } => return,
+            };
+            if senders
+                .get(index)
+                .is_none_or(|sender| sender.client != client)
             {
-                sender.due_us.push(at_us);
+                return;
             }
+            let index = match schedule {
+                Schedule::Rotation { .. } => next_of(next, senders.len()),
+                _ => index,
+            };
+            add_due(senders, due, index, at_us);
         })?;
         if arrivals > 0 {
             self.last_arrival = Instant::now();
@@ -237,6 +265,53 @@ impl Crowd {
     fn is_silent(&self) -> bool {
         self.last_arrival.elapsed() > SILENCE_MAX
     }
+}
+
+/// Who sends in `case`: clients that are spread evenly, one in each room where rooms take turns. Where the clients listen to
+/// events, the senders get seats of their own.
+fn choose_senders(case: &Case, schedule: Schedule, seats: &mut Vec<Seat>) -> Vec<Sender> {
+    let clients = case.clients;
+    let count = match schedule {
+        Schedule::Windows { senders, .. } => senders.min(clients),
+        Schedule::Rotation { .. } => case.rooms(),
+        Schedule::Rounds { .. } | Schedule::Paced { .. } => 1,
+    };
+    if case.format == Format::Events {
+        let seat = Seat {
+            format: Format::Plain,
+            room: 0,
+        };
+        seats.extend(iter::repeat_n(seat, count));
+    }
+    let sender = |index| Sender {
+        client: match case.format {
+            Format::Events => clients + index,
+            Format::Plain | Format::V1 => index * clients / count,
+        },
+        id: match schedule {
+            Schedule::Rotation { .. } => 0,
+            _ => u8::try_from(index).unwrap_or(u8::MAX),
+        },
+        sequence: 0,
+        due_us: Vec::new(),
+    };
+    (0..count).map(sender).collect()
+}
+
+/// Lets the sender of that number send one message more, which should have left at `due_us`.
+fn add_due(senders: &mut [Sender], due: &mut Vec<usize>, index: usize, due_us: u32) {
+    let sender = &mut senders[index];
+    if sender.due_us.is_empty() {
+        due.push(index);
+    }
+    sender.due_us.push(due_us);
+}
+
+/// The number that `next` stands at, which moves on, round and round.
+fn next_of(next: &mut usize, count: usize) -> usize {
+    let this = *next % count;
+    *next = this + 1;
+    this
 }
 
 /// Room for latencies of up to a minute, in microseconds.

@@ -6,7 +6,9 @@
 mod cases;
 mod crowd;
 mod plot;
+mod publisher;
 mod report;
+mod resume;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod support;
@@ -20,13 +22,13 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
-use cases::{Case, Load, SCENARIOS, Schedule};
+use cases::{Case, Load, Pair, SCENARIOS, Schedule};
 use report::{Rounds, entry, print_table};
 use support::journal::{self, Journal};
 use support::machine::{self, Cores};
 use support::procfs::Bystanders;
 use support::serve_if_child;
-use support::server::{Choice, Launch};
+use support::server::{Choice, Kind, Launch};
 use support::text::grouped;
 use trial::{Contestant, Outcome, Trial};
 
@@ -97,20 +99,18 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         )?;
     }
     let mut journal = Journal::create(BENCH, &machine)?;
+    let mut wrong = 0;
     for case in cases(arguments, &mut out)? {
-        let contestants = contestants(arguments, &case);
-        let mut all: Vec<_> = contestants.iter().copied().map(Rounds::new).collect();
-        let mut bystanders = Vec::new();
-        for round in 0..plan.rounds {
-            let watch = Bystanders::watch()?;
-            let outcomes = plan.round(round, &case, &contestants)?;
-            bystanders.push(watch.cores_used()?);
-            for (rounds, outcome) in all.iter_mut().zip(outcomes) {
-                journal.write(&entry(&case, round, rounds.contestant, &outcome))?;
-                rounds.outcomes.push(outcome);
-            }
-        }
-        print_table(&mut out, &case, &all, bystanders)?;
+        wrong += match case.load {
+            Load::Resume(pair) => plan.run_resume(&case, pair, &mut journal, &mut out)?,
+            _ => plan.run_case(&case, &mut journal, &mut out)?,
+        };
+    }
+    if wrong > 0 {
+        let wrong = grouped(wrong);
+        return Err(io::Error::other(format!(
+            "{wrong} messages of fanfare or the floor were lost, doubled or damaged"
+        )));
     }
     Ok(())
 }
@@ -127,6 +127,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
+            linger_ms: None,
             choice: &arguments.choice,
         };
         let (rounds, duration) = if arguments.quick {
@@ -140,6 +141,60 @@ impl<'a> Plan<'a> {
             duration,
             launch,
         }
+    }
+
+    /// Measures `case` and prints it; returns how many messages went wrong at servers of ours.
+    fn run_case(
+        &self,
+        case: &Case,
+        journal: &mut Journal,
+        out: &mut impl Write,
+    ) -> io::Result<u64> {
+        let contestants = contestants(self.launch.choice, case);
+        let mut all: Vec<_> = contestants.iter().copied().map(Rounds::new).collect();
+        let mut bystanders = Vec::new();
+        for round in 0..self.rounds {
+            let watch = Bystanders::watch()?;
+            let outcomes = self.round(round, case, &contestants)?;
+            bystanders.push(watch.cores_used()?);
+            for (rounds, outcome) in all.iter_mut().zip(outcomes) {
+                journal.write(&entry(case, round, rounds.contestant, &outcome))?;
+                rounds.outcomes.push(outcome);
+            }
+        }
+        print_table(out, case, &all, bystanders)?;
+        let ours = all.iter();
+        let ours = ours.filter(|rounds| rounds.contestant.kind != Kind::Rival);
+        Ok(ours.map(Rounds::wrong).sum())
+    }
+
+    /// The same for a case whose contestants run one after the other, since each has all the sockets that there can be.
+    fn run_resume(
+        &self,
+        case: &Case,
+        pair: Pair,
+        journal: &mut Journal,
+        out: &mut impl Write,
+    ) -> io::Result<u64> {
+        let of = |contestant: Contestant| resume::report::Rounds {
+            kind: contestant.kind,
+            outcomes: Vec::new(),
+        };
+        let contestants = contestants(self.launch.choice, case);
+        let mut all: Vec<_> = contestants.into_iter().map(of).collect();
+        let mut wrong = 0;
+        for round in 0..self.rounds {
+            let first = round % all.len();
+            let (late, early) = all.split_at_mut(first);
+            for rounds in early.iter_mut().chain(late) {
+                let outcome = resume::measure(rounds.kind, case, pair, self.duration, self.launch)?;
+                journal.write(&resume::report::entry(case, round, rounds.kind, &outcome))?;
+                wrong += outcome.wrong + outcome.disconnects;
+                rounds.outcomes.push(outcome);
+            }
+        }
+        resume::report::print_table(out, case, &all)?;
+        Ok(wrong)
     }
 
     /// Starts every contestant afresh and loads them in turns, in slices so short that a change
@@ -189,15 +244,7 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
                 case.clients = case.clients.min(QUICK_CLIENTS);
             }
         }
-        let clients_max = machine::descriptors_max() / contestants(arguments, &case).len();
-        if case.clients > clients_max {
-            writeln!(
-                out,
-                "{case}: only {} clients, more descriptors are not allowed",
-                grouped(clients_max as u64)
-            )?;
-            case.clients = clients_max;
-        }
+        case.limit_clients(clients_max(&arguments.choice, &case), out)?;
         if !cases.contains(&case) {
             cases.push(case);
         }
@@ -205,8 +252,17 @@ fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// The clients that each contestant can have, with all that are there at once.
+fn clients_max(choice: &Choice, case: &Case) -> usize {
+    let at_once = match case.load {
+        Load::Resume(_) => 1,
+        _ => contestants(choice, case).len().max(1),
+    };
+    machine::descriptors_max() / at_once
+}
+
 /// Who takes part in `case`: the servers that were asked for, with laggards right after the same server without.
-fn contestants(arguments: &Arguments, case: &Case) -> Vec<Contestant> {
+fn contestants(choice: &Choice, case: &Case) -> Vec<Contestant> {
     let variants: &[bool] = if case.has_laggards() {
         &[false, true]
     } else {
@@ -218,5 +274,6 @@ fn contestants(arguments: &Arguments, case: &Case) -> Vec<Contestant> {
             laggards: *laggards,
         })
     };
-    arguments.choice.kinds().flat_map(of).collect()
+    let can_take_part = |kind: &Kind| case.is_open_to(*kind);
+    choice.kinds().filter(can_take_part).flat_map(of).collect()
 }

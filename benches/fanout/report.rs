@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::cases::{Case, Load};
+use crate::cases::Case;
 use crate::support::server::Kind;
 use crate::support::text::{duration, grouped, whole};
 use crate::trial::{Contestant, Outcome};
@@ -38,6 +38,11 @@ impl Rounds {
                 .map(|(own, other)| measure(own) / measure(other))
                 .collect(),
         )
+    }
+
+    /// Messages that were lost, damaged, doubled or in the wrong place.
+    pub(crate) fn wrong(&self) -> u64 {
+        self.total(|outcome| outcome.losses + outcome.damaged)
     }
 
     fn total(&self, count: impl Fn(&Outcome) -> u64) -> u64 {
@@ -91,11 +96,7 @@ fn references(all: &[Rounds]) -> Vec<Kind> {
 }
 
 fn print_head(out: &mut impl io::Write, case: &Case, references: &[Kind]) -> io::Result<()> {
-    let unit = if matches!(case.load, Load::Visits { .. }) {
-        "visit"
-    } else {
-        "delivery"
-    };
+    let unit = case.unit();
     write!(
         out,
         "{:18} {:>12} {:>12} {:>6} {:>9} {:>9} {:>9} {:>6} {:>7} ",
@@ -132,7 +133,7 @@ fn print_row(out: &mut impl io::Write, rounds: &Rounds) -> io::Result<()> {
         duration(rounds.median(|outcome| real(outcome.p50_us))),
         duration(rounds.median(|outcome| real(outcome.p99_us))),
         duration(rounds.median(|outcome| real(outcome.p999_us))),
-        rounds.total(|outcome| outcome.losses + outcome.damaged),
+        rounds.wrong(),
         rounds.total(|outcome| outcome.disconnects),
     )
 }
@@ -183,7 +184,7 @@ fn print_laggards(out: &mut impl io::Write, all: &[Rounds]) -> io::Result<()> {
 }
 
 /// Percent where it is close, a factor where it is not.
-fn ratio(value: f64) -> String {
+pub(crate) fn ratio(value: f64) -> String {
     if (0.2..2.0).contains(&value) {
         format!("{:.1}%", 100.0 * value)
     } else {
@@ -207,6 +208,9 @@ pub(crate) fn entry(case: &Case, round: usize, contestant: Contestant, outcome: 
         "clients": case.clients,
         "message_len": case.message_len,
         "in_flight": case.in_flight(),
+        "format": case.format.name(),
+        "rooms": case.rooms(),
+        "linger_ms": case.linger_ms,
         "server": contestant.kind.name(),
         "laggards": contestant.laggards,
         "round": round,

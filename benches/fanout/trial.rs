@@ -7,8 +7,10 @@ use hdrhistogram::Histogram;
 
 use crate::cases::{Case, Load};
 use crate::crowd::{Crowd, Run, latencies};
+use crate::publisher::Publisher;
 use crate::support::procfs::Cpu;
 use crate::support::server::{Kind, Launch, Server};
+use crate::support::swarm::Swarm;
 use crate::visitors::Visitors;
 
 /// The part of a turn that goes before it as a lead-in.
@@ -21,7 +23,7 @@ pub(crate) struct Contestant {
     pub(crate) laggards: bool,
 }
 
-/// What a trial found. A delivery is one message at one client; in `visits` it is one visit.
+/// What a trial found. A delivery is one message at one client; in `visits` it is one visit, in `publish` one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) messages: u64,
@@ -64,6 +66,7 @@ pub(crate) struct Trial {
 enum Guests {
     Crowd(Box<Crowd>),
     Visitors(Visitors),
+    Publisher(Box<Publisher>),
 }
 
 impl Guests {
@@ -71,6 +74,7 @@ impl Guests {
         match self {
             Self::Crowd(crowd) => crowd.run(duration),
             Self::Visitors(visitors) => visitors.run(duration),
+            Self::Publisher(publisher) => publisher.run(duration),
         }
     }
 
@@ -79,6 +83,16 @@ impl Guests {
         match self {
             Self::Crowd(crowd) => &crowd.latency_us,
             Self::Visitors(visitors) => &visitors.latency_us,
+            Self::Publisher(publisher) => &publisher.latency_us,
+        }
+    }
+
+    /// The clients that stay, if there are any.
+    fn swarm(&self) -> Option<&Swarm> {
+        match self {
+            Self::Crowd(crowd) => Some(&crowd.swarm),
+            Self::Visitors(_) => None,
+            Self::Publisher(publisher) => Some(&publisher.listeners),
         }
     }
 }
@@ -91,6 +105,10 @@ impl Trial {
         warm_up: Duration,
         launch: Launch<'_>,
     ) -> io::Result<Self> {
+        let launch = Launch {
+            linger_ms: case.linger_ms,
+            ..launch
+        };
         let server = Server::start(contestant.kind, launch)?;
         let guests = match case.load {
             Load::Chat(schedule) => {
@@ -98,6 +116,11 @@ impl Trial {
                 Guests::Crowd(Box::new(crowd))
             }
             Load::Visits { at_once } => Guests::Visitors(Visitors::new(server.addr, at_once)?),
+            Load::Posts { at_once } => {
+                let publisher = Publisher::connect(server.addr, case, at_once)?;
+                Guests::Publisher(Box::new(publisher))
+            }
+            Load::Resume(_) => return Err(io::Error::other("resuming is no trial")),
         };
         let resident_before = server.resident()?;
         let mut trial = Self {
@@ -135,9 +158,9 @@ impl Trial {
             .server
             .resident_peak()?
             .saturating_sub(self.resident_before);
-        if let Guests::Crowd(crowd) = &self.guests {
-            let tally = crowd.tally();
-            outcome.losses = crowd.losses();
+        if let Some(swarm) = self.guests.swarm() {
+            let tally = swarm.tally();
+            outcome.losses = swarm.losses();
             outcome.damaged = tally.damaged;
             outcome.disconnects = tally.disconnects;
         }

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::crowd::{Run, latencies};
 use crate::support::connection::{ask_from, read_close_answer, read_response, send_close};
+use crate::support::wire::UPGRADE_REQUEST;
 
 /// Each visit leaves a port in TIME_WAIT behind; after so many the next loopback address takes over, which has all of its own.
 const VISITS_PER_SOURCE: u32 = 1_000;
@@ -39,7 +40,7 @@ impl Visitors {
             let source = source(self.visits / VISITS_PER_SOURCE);
             let began = Instant::now();
             let mut sockets = (0..self.at_once)
-                .map(|_| ask_from(source, self.addr))
+                .map(|_| ask_from(source, self.addr, UPGRADE_REQUEST))
                 .collect::<io::Result<Vec<_>>>()?;
             for socket in &mut sockets {
                 read_response(socket)?;

@@ -109,6 +109,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
+            linger_ms: None,
             choice: &arguments.choice,
         };
         if arguments.quick {
@@ -141,7 +142,8 @@ impl<'a> Plan<'a> {
     /// The cost of few clients, then of many, at one and the same server.
     fn measure(&self, kind: Kind) -> io::Result<(Cost, Cost)> {
         let server = Server::start(kind, self.launch)?;
-        let mut swarm = Swarm::connect(server.addr, self.few, MESSAGE_LEN)?;
+        let mut swarm = Swarm::new(server.addr, 1, MESSAGE_LEN)?;
+        swarm.grow(self.few)?;
         let few = self.watch(&server)?;
         swarm.grow(self.many)?;
         let many = self.watch(&server)?;

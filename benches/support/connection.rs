@@ -1,51 +1,68 @@
-//! The parts of one connection from the client's side, each a step that waits for as little as it can: asking for the upgrade, its
+//! The parts of one connection from the client's side, each a step that waits for as little as it can: the request, its
 //! answer, the close frame, its answer. Between the steps, other connections have theirs.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 
+use memchr::memmem;
 use socket2::{Domain, Socket, Type};
 
 use super::swarm::PATIENCE;
-use super::wire::{CLOSE, Header, NORMAL_CLOSE, UPGRADE_REQUEST, client_frame};
+use super::wire::{CLOSE, Header, NORMAL_CLOSE, client_frame};
 
-const RESPONSE_MAX: usize = 4 * 1024;
+const CHUNK_LEN: usize = 4 * 1024;
+const HEAD_END: &[u8] = b"\r\n\r\n";
 const CLOSE_ANSWER_LEN: usize = 2 + NORMAL_CLOSE.len();
 
-/// Connects and asks for the upgrade without waiting for the answer.
-pub(crate) fn ask(addr: SocketAddr) -> io::Result<TcpStream> {
-    ask_over(TcpStream::connect(addr)?)
+/// Connects and sends `request` without waiting for the answer.
+pub(crate) fn ask(addr: SocketAddr, request: &[u8]) -> io::Result<TcpStream> {
+    ask_over(TcpStream::connect(addr)?, request)
 }
 
 /// Like [`ask`], from an address of the caller's choice.
-pub(crate) fn ask_from(source: Ipv4Addr, addr: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn ask_from(
+    source: Ipv4Addr,
+    addr: SocketAddr,
+    request: &[u8],
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddrV4::new(source, 0).into())?;
     socket.connect(&addr.into())?;
-    ask_over(socket.into())
+    ask_over(socket.into(), request)
 }
 
-fn ask_over(mut socket: TcpStream) -> io::Result<TcpStream> {
+fn ask_over(mut socket: TcpStream, request: &[u8]) -> io::Result<TcpStream> {
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    socket.write_all(UPGRADE_REQUEST)?;
+    socket.write_all(request)?;
     Ok(socket)
+}
+
+/// Reads the head of an answer, whose status must be `status`; returns what came behind it.
+pub(crate) fn read_head(socket: &mut TcpStream, status: u16) -> io::Result<Vec<u8>> {
+    let mut response = Vec::new();
+    let head_len = loop {
+        let mut chunk = [0; CHUNK_LEN];
+        match socket.read(&mut chunk)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            len => response.extend_from_slice(&chunk[..len]),
+        }
+        if let Some(at) = memmem::find(&response, HEAD_END) {
+            break at + HEAD_END.len();
+        }
+    };
+    if response.starts_with(format!("HTTP/1.1 {status} ").as_bytes()) {
+        Ok(response.split_off(head_len))
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&response)))
+    }
 }
 
 /// Reads the `101`; nothing may follow it, since nobody sends a message yet.
 pub(crate) fn read_response(socket: &mut TcpStream) -> io::Result<()> {
-    let mut response = [0; RESPONSE_MAX];
-    let mut len = 0;
-    while !response[..len].ends_with(b"\r\n\r\n") {
-        match socket.read(&mut response[len..])? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            more => len += more,
-        }
-    }
-    if response.starts_with(b"HTTP/1.1 101 ") {
-        Ok(())
-    } else {
-        Err(io::Error::other(String::from_utf8_lossy(&response[..len])))
+    match read_head(socket, 101)?.as_slice() {
+        [] => Ok(()),
+        more => Err(io::Error::other(String::from_utf8_lossy(more))),
     }
 }
 

@@ -10,6 +10,7 @@ use memchr::memmem;
 
 use super::connection::ask;
 use super::scan::{Counted, Scan};
+use super::wire::UPGRADE_REQUEST;
 
 /// It reads at most [`INPUT_LEN`] bytes, once in so long: at a flood far less than is sent to it.
 pub(crate) const PAUSE: Duration = Duration::from_millis(200);
@@ -56,7 +57,7 @@ impl Laggard {
 
     /// Asks to join on a new connection; the answer is read as little by little as all the rest.
     pub(crate) fn rejoin(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let socket = ask(addr)?;
+        let socket = ask(addr, UPGRADE_REQUEST)?;
         socket.set_nonblocking(true)?;
         self.stage = Stage::Joining;
         self.reads = 0;

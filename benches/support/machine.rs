@@ -5,17 +5,21 @@ use std::io;
 use std::process::Command;
 use std::thread;
 
-use rustix::process::{Resource, getrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::process::{Resource, getrlimit, setpriority_process};
+use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 
 /// Descriptors that a process needs beside its clients' sockets.
 const DESCRIPTORS_SPARE: usize = 100;
+/// The best niceness.
+const PRIORITY_MAX: i32 = -20;
 
 /// One core for the server and another for the swarm, if there are two.
 #[derive(Clone, Copy)]
 pub(crate) struct Cores {
     server: usize,
     swarm: usize,
+    /// For clients whose latency counts while the swarm is busy.
+    pair: Option<usize>,
 }
 
 impl Cores {
@@ -28,6 +32,7 @@ impl Cores {
         Some(Self {
             server: cores.next()?,
             swarm: cores.next()?,
+            pair: cores.next(),
         })
     }
 
@@ -39,6 +44,16 @@ impl Cores {
     /// Binds this thread to the swarm's core.
     pub(crate) fn enter_swarm(cores: Option<Self>) -> io::Result<()> {
         cores.map_or(Ok(()), |cores| pin(cores.swarm))
+    }
+
+    /// Binds this thread to a third core. Where there is none, it goes before the swarm on its core, if that is allowed.
+    pub(crate) fn enter_pair(cores: Option<Self>) -> io::Result<()> {
+        let Some(core) = cores.and_then(|cores| cores.pair) else {
+            // Without the privilege the swarm makes it a little late at times.
+            let _ = setpriority_process(Some(gettid()), PRIORITY_MAX);
+            return Ok(());
+        };
+        pin(core)
     }
 }
 

@@ -1,15 +1,21 @@
 //! What the socket benches share: the servers under test as child processes, and the swarm of clients that loads them.
 
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod floor;
+pub(crate) mod format;
+pub(crate) mod id;
 pub(crate) mod journal;
 pub(crate) mod laggard;
 pub(crate) mod machine;
+pub(crate) mod message;
+pub(crate) mod numbered;
 pub(crate) mod poller;
 pub(crate) mod procfs;
 pub(crate) mod rival;
 pub(crate) mod scan;
 pub(crate) mod server;
+pub(crate) mod speaker;
 pub(crate) mod swarm;
 pub(crate) mod text;
 pub(crate) mod wire;

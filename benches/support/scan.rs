@@ -1,6 +1,7 @@
 //! How the swarm reads what a server sent: at a glance, or line by line.
 
-use super::wire::{HEADER_MAX, Header, Line};
+use super::message::Line;
+use super::wire::{HEADER_MAX, Header};
 
 /// What some bytes from a server amounted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,8 +74,7 @@ impl Scan {
 pub(crate) struct Observer {
     /// The start of a frame whose end has not arrived.
     kept: Vec<u8>,
-    /// The number that each sender's next line should have.
-    next: Vec<u32>,
+    follower: Follower,
 }
 
 impl Observer {
@@ -98,7 +98,7 @@ impl Observer {
                 for text in payload.split(|byte| *byte == b'\n') {
                     let line = Line::parse(text);
                     counted.lines += 1;
-                    counted.damaged += line.map_or(1, |line| self.follow(line));
+                    counted.damaged += line.map_or(1, |line| self.follower.follow(line));
                     line.map(&mut on_line);
                 }
             }
@@ -108,9 +108,18 @@ impl Observer {
         }
         counted
     }
+}
 
+/// Follows each sender's numbers.
+#[derive(Default)]
+pub(crate) struct Follower {
+    /// The number that each sender's next line should have.
+    next: Vec<u32>,
+}
+
+impl Follower {
     /// How far `line` is from the one that should have come.
-    fn follow(&mut self, line: Line) -> u64 {
+    pub(crate) fn follow(&mut self, line: Line) -> u64 {
         let sender = usize::from(line.sender);
         if self.next.len() <= sender {
             self.next.resize(sender + 1, 0);

@@ -87,6 +87,8 @@ impl Choice {
 pub(crate) struct Launch<'a> {
     pub(crate) cores: Option<Cores>,
     pub(crate) fanfare_flags: &'a [&'a str],
+    /// How long a room's messages wait for more; the servers' own way if none is given.
+    pub(crate) linger_ms: Option<u32>,
     pub(crate) choice: &'a Choice,
 }
 
@@ -100,7 +102,11 @@ impl Launch<'_> {
             (Kind::Fanfare | Kind::Baseline, ..) => {
                 Ok(self.fanfare(OsStr::new(env!("CARGO_BIN_EXE_fanfare"))))
             }
-            (Kind::Floor, ..) => own_server(FLOOR),
+            (Kind::Floor, ..) => {
+                let mut command = own_server(FLOOR)?;
+                command.args(self.linger_ms.map(|ms| ms.to_string()));
+                Ok(command)
+            }
             (Kind::Rival, _, None) => own_server(RIVAL),
             (Kind::Rival, _, Some(rival)) => {
                 let mut words = rival.split_whitespace();
@@ -116,6 +122,9 @@ impl Launch<'_> {
         command
             .args(["--addr", "127.0.0.1:0", "--log", "error"])
             .args(self.fanfare_flags);
+        if let Some(ms) = self.linger_ms {
+            command.args(["--linger".to_owned(), format!("{ms}ms")]);
+        }
         command
     }
 }

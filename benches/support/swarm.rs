@@ -1,29 +1,37 @@
 //! A crowd of clients on one thread, lighter than any server: one epoll, one buffer for all, one read per wake-up. Most clients only
-//! count: all messages have one length, so a frame header tells how many lines its payload holds, joined or not. A few, the
-//! observers, read every line, check that none is missing or out of order, and hand it to the load for its latency.
+//! count: all messages have one length, so a frame header tells how many lines its payload holds, joined or not; where messages
+//! have ids, those are followed as well. A few, the observers, read every line, check that none is missing or out of order, and
+//! hand it to the load for its latency.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::thread;
+use std::io::{self, ErrorKind, Read as _};
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::connection::{ask, read_response};
+use socket2::SockRef;
+
+use super::client::{Client, Role, Seat};
+use super::connection::{ask, read_head};
+use super::format::Format;
 use super::laggard::{self, Laggard};
+use super::message::{Line, Messages};
 use super::poller::{INPUT, Poller};
-use super::scan::{Counted, Observer, Scan};
-use super::wire::{Line, Messages};
+use super::scan::Counted;
 
 /// Connections whose requests travel together; below the servers' listen backlogs.
 const CONNECTING_MAX: usize = 64;
 const INPUT_LEN: usize = 256 * 1024;
 /// A server that neither answers nor takes what is sent for this long has failed.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The microseconds since a swarm began, as its messages carry them.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
 impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
     pub(crate) fn now_us(self) -> u32 {
         self.at_us(Instant::now())
     }
@@ -41,6 +49,9 @@ pub(crate) struct Swarm {
     addr: SocketAddr,
     poller: Poller,
     clients: Vec<Client>,
+    rooms: Vec<Room>,
+    /// Lines that are due at readers which are still there.
+    due: u64,
     input: Vec<u8>,
     messages: Messages,
     outgoing: Vec<u8>,
@@ -49,85 +60,126 @@ pub(crate) struct Swarm {
     tally: Tally,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Room {
+    sent: u64,
+    /// Clients that are still there and read all that comes.
+    readers: u64,
+}
+
 /// What went wrong, and what went right, since the swarm began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     /// Lines that arrived, at whatever client.
     pub(crate) lines: u64,
     /// Lines that arrived at clients which are still there.
-    pub(crate) lines_of_readers: u64,
-    /// Clients that are still there and read all that comes.
-    pub(crate) readers: u64,
+    lines_of_readers: u64,
     /// Connections that the server ended.
     pub(crate) disconnects: u64,
-    /// Frames that are no whole number of messages, and lines that an observer could not read or missed.
+    /// Frames that are no whole number of messages, lines that an observer could not read or missed, and ids that are not the next.
     pub(crate) damaged: u64,
 }
 
-struct Client {
-    socket: TcpStream,
-    lines: u64,
-    role: Role,
-}
-
-enum Role {
-    Counter(Scan),
-    Observer(Box<Observer>),
-    Laggard(Laggard),
-    Gone,
-}
-
-impl Role {
-    fn is_reading(&self) -> bool {
-        matches!(self, Self::Counter(_) | Self::Observer(_))
-    }
-
-    fn is_connected_laggard(&self) -> bool {
-        matches!(self, Self::Laggard(laggard) if laggard.is_connected())
-    }
-}
-
 impl Swarm {
-    /// Connects `clients` to `/ws` at `addr`; messages will be `message_len` bytes long.
-    pub(crate) fn connect(
-        addr: SocketAddr,
-        clients: usize,
-        message_len: usize,
-    ) -> io::Result<Self> {
-        let mut swarm = Self {
-            clock: Clock(Instant::now()),
+    /// No clients yet; messages will be `message_len` bytes long. A single room is the server's default room.
+    pub(crate) fn new(addr: SocketAddr, rooms: usize, message_len: usize) -> io::Result<Self> {
+        Ok(Self {
+            clock: Clock::start(),
             addr,
             poller: Poller::new()?,
-            clients: Vec::with_capacity(clients),
+            clients: Vec::new(),
+            rooms: vec![Room::default(); rooms],
+            due: 0,
             input: vec![0; INPUT_LEN],
             messages: Messages::new(message_len),
             outgoing: Vec::new(),
             message_len,
             laggards_read_at: Instant::now(),
             tally: Tally::default(),
-        };
-        swarm.grow(clients)?;
-        Ok(swarm)
+        })
     }
 
-    /// Connects more clients, until there are `clients` in all.
+    /// Connects more clients to `/ws`, until there are `clients` in all.
     pub(crate) fn grow(&mut self, clients: usize) -> io::Result<()> {
-        while self.clients.len() < clients {
-            let together = CONNECTING_MAX.min(clients - self.clients.len());
-            let asking = (0..together)
-                .map(|_| ask(self.addr))
-                .collect::<io::Result<Vec<_>>>()?;
-            for mut socket in asking {
-                read_response(&mut socket)?;
-                socket.set_nonblocking(true)?;
-                self.poller.add(&socket, self.clients.len(), INPUT)?;
-                self.clients.push(Client {
-                    socket,
-                    lines: 0,
-                    role: Role::Counter(Scan::default()),
-                });
-                self.tally.readers += 1;
+        let seat = Seat {
+            format: Format::Plain,
+            room: 0,
+        };
+        self.join(&vec![seat; clients.saturating_sub(self.clients.len())])
+    }
+
+    /// Connects a client for each of `seats`; only before the first message.
+    pub(crate) fn join(&mut self, seats: &[Seat]) -> io::Result<()> {
+        for together in seats.chunks(CONNECTING_MAX) {
+            let ask = |seat: &Seat| ask(self.addr, &seat.format.request(&self.room_name(*seat)));
+            let asking = together.iter().map(ask).collect::<io::Result<Vec<_>>>()?;
+            for (seat, socket) in together.iter().zip(asking) {
+                self.clients
+                    .push(Client::new(socket, *seat, self.message_len));
+                self.rooms[seat.room].readers += 1;
+                self.admit(self.clients.len() - 1)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads the answer to the request of `client` and watches it from then on.
+    fn admit(&mut self, index: usize) -> io::Result<()> {
+        let Client {
+            socket, role, seat, ..
+        } = &mut self.clients[index];
+        if let Some(socket) = socket {
+            let early = read_head(socket, seat.format.status())?;
+            let counted = role.feed(&early, self.message_len, |_| ());
+            self.take_count(index, counted);
+        }
+        if let Some(socket) = &self.clients[index].socket {
+            socket.set_nonblocking(true)?;
+            self.poller.add(socket, index, INPUT)?;
+        }
+        Ok(())
+    }
+
+    fn room_name(&self, seat: Seat) -> String {
+        if self.rooms.len() > 1 {
+            format!("/r{}", seat.room)
+        } else {
+            String::new()
+        }
+    }
+
+    /// Cuts all connections, as a network does that fails.
+    pub(crate) fn cut(&mut self) -> io::Result<()> {
+        for socket in self.clients.iter_mut().filter_map(|it| it.socket.take()) {
+            SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Connects all clients that were cut, `at_once` at a time, each where it was or, if `fresh`, anew. Between the groups it reads
+    /// what has arrived.
+    pub(crate) fn rejoin(&mut self, fresh: bool, at_once: usize) -> io::Result<()> {
+        for first in (0..self.clients.len()).step_by(at_once) {
+            let group = first..self.clients.len().min(first + at_once);
+            for index in group.clone() {
+                let client = &mut self.clients[index];
+                if !client.role.is_reading() {
+                    continue;
+                }
+                let mut query = String::new();
+                if let Role::Numbered(numbered) = &mut client.role {
+                    numbered.restart(fresh);
+                    if let Some(id) = numbered.position() {
+                        query = format!("?since={}", String::from_utf8_lossy(id.text().as_bytes()));
+                    }
+                }
+                let request = client.seat.format.request(&query);
+                client.socket = Some(ask(self.addr, &request)?);
+            }
+            for index in group {
+                self.admit(index)?;
+            }
+            self.poll(Duration::ZERO, |_, _, _| ())?;
         }
         Ok(())
     }
@@ -136,10 +188,22 @@ impl Swarm {
         self.tally
     }
 
+    pub(crate) fn message_len(&self) -> usize {
+        self.message_len
+    }
+
+    /// Counts from here on, as if nothing had been sent or received.
+    pub(crate) fn forget_counts(&mut self) {
+        self.due = 0;
+        self.tally.lines_of_readers = 0;
+        self.rooms.iter_mut().for_each(|room| room.sent = 0);
+        self.clients.iter_mut().for_each(|client| client.lines = 0);
+    }
+
     /// Lets `client` read every line from now on; only before the first message.
     pub(crate) fn observe(&mut self, client: usize) {
         if let Some(client) = self.clients.get_mut(client) {
-            client.role = Role::Observer(Box::default());
+            client.observe();
         }
     }
 
@@ -147,7 +211,7 @@ impl Swarm {
     pub(crate) fn lag(&mut self, client: usize, number: usize) {
         if let Some(client) = self.clients.get_mut(client) {
             client.role = Role::Laggard(Laggard::new(number));
-            self.tally.readers -= 1;
+            self.rooms[client.seat.room].readers -= 1;
         }
     }
 
@@ -158,14 +222,19 @@ impl Swarm {
             .is_some_and(|client| client.role.is_reading())
     }
 
-    /// Lines that readers which are still there should have had but did not, if `sent` messages were sent in all.
-    pub(crate) fn losses(&self, sent: u64) -> u64 {
+    /// Whether every reader that is still there has had every message.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.tally.lines_of_readers >= self.due
+    }
+
+    /// How far the lines that readers had are from those that they should have had, all readers that are still there together.
+    pub(crate) fn losses(&self) -> u64 {
         let readers = self
             .clients
             .iter()
             .filter(|client| client.role.is_reading());
         readers
-            .map(|client| sent.saturating_sub(client.lines))
+            .map(|client| self.rooms[client.seat.room].sent.abs_diff(client.lines))
             .sum()
     }
 
@@ -176,28 +245,25 @@ impl Swarm {
         lines: impl Iterator<Item = Line>,
     ) -> io::Result<()> {
         self.outgoing.clear();
+        let mut count = 0;
         for line in lines {
             self.messages.append(line, &mut self.outgoing);
+            count += 1;
         }
         let Some(client) = self.clients.get_mut(client) else {
             return Ok(());
         };
-        let deadline = Instant::now() + PATIENCE;
-        let mut rest = self.outgoing.as_slice();
-        while !rest.is_empty() {
-            match client.socket.write(rest) {
-                Ok(taken) => rest = &rest[taken..],
-                Err(error)
-                    if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline =>
-                {
-                    thread::yield_now();
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
-                // The server is gone or hung up; the next wait reports it.
-                Err(_) => return Ok(()),
-            }
-        }
+        client.send(&self.outgoing)?;
+        let room = client.seat.room;
+        self.note_sent(room, count);
         Ok(())
+    }
+
+    /// Every reader in `room` is to get so many messages more.
+    pub(crate) fn note_sent(&mut self, room: usize, messages: u64) {
+        let room = &mut self.rooms[room];
+        room.sent += messages;
+        self.due += messages * room.readers;
     }
 
     /// Waits for input and reads what there is; `on_line` gets every line that an observer received: the client, the line, and the microseconds then.
@@ -220,37 +286,50 @@ impl Swarm {
         Ok(count)
     }
 
+    /// Reads until every reader has every message, or until nothing has arrived for `silence_max`.
+    pub(crate) fn wait_until_complete(&mut self, silence_max: Duration) -> io::Result<()> {
+        while !self.is_complete() && self.poll(silence_max, |_, _, _| ())? > 0 {}
+        Ok(())
+    }
+
     fn read(&mut self, index: usize, has_ended: bool, on_line: &mut impl FnMut(usize, Line, u32)) {
-        let Some(client) = self.clients.get_mut(index) else {
-            return;
-        };
-        while client.role.is_reading() {
-            let input = match client.socket.read(&mut self.input) {
+        let clock = self.clock;
+        while let Some(client) = self.clients.get_mut(index)
+            && client.role.is_reading()
+            && let Some(socket) = &mut client.socket
+        {
+            let input = match socket.read(&mut self.input) {
                 Ok(len @ 1..) => &self.input[..len],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Ok(_) | Err(_) => return self.lose(index),
             };
-            let counted = match &mut client.role {
-                Role::Counter(scan) => scan.feed(input, self.message_len),
-                Role::Observer(observer) => {
-                    let at_us = self.clock.now_us();
-                    observer.feed(input, |line| on_line(index, line, at_us))
-                }
-                Role::Laggard(_) | Role::Gone => Counted::default(),
+            let at_us = if client.role.is_observer() {
+                clock.now_us()
+            } else {
+                0
             };
-            client.lines += counted.lines;
-            self.tally.lines += counted.lines;
-            self.tally.lines_of_readers += counted.lines;
-            self.tally.damaged += counted.damaged;
+            let counted = client
+                .role
+                .feed(input, self.message_len, |line| on_line(index, line, at_us));
+            let is_short = input.len() < INPUT_LEN;
+            self.take_count(index, counted);
             // A short read says that nothing more is there, but not whether that is the end.
-            if input.len() < INPUT_LEN && !has_ended {
+            if is_short && !has_ended {
                 break;
             }
         }
-        if has_ended && client.role.is_connected_laggard() {
+        let client = self.clients.get(index);
+        if has_ended && client.is_some_and(|client| client.role.is_connected_laggard()) {
             self.lose(index);
         }
+    }
+
+    fn take_count(&mut self, index: usize, counted: Counted) {
+        self.clients[index].lines += counted.lines;
+        self.tally.lines += counted.lines;
+        self.tally.lines_of_readers += counted.lines;
+        self.tally.damaged += counted.damaged;
     }
 
     /// Each laggard reads once, or joins again.
@@ -260,13 +339,14 @@ impl Swarm {
                 continue;
             };
             if laggard.wants_to_rejoin() {
-                client.socket = laggard.rejoin(self.addr)?;
-                self.poller.add(&client.socket, index, INPUT)?;
-                continue;
+                let socket = laggard.rejoin(self.addr)?;
+                self.poller.add(&socket, index, INPUT)?;
+                client.socket = Some(socket);
+            } else if let Some(socket) = &client.socket {
+                let counted = laggard.read(socket, &mut self.input, self.message_len);
+                self.tally.lines += counted.lines;
+                self.tally.damaged += counted.damaged;
             }
-            let counted = laggard.read(&client.socket, &mut self.input, self.message_len);
-            self.tally.lines += counted.lines;
-            self.tally.damaged += counted.damaged;
         }
         Ok(())
     }
@@ -276,7 +356,9 @@ impl Swarm {
             return;
         };
         if client.role.is_reading() {
-            self.tally.readers -= 1;
+            let room = &mut self.rooms[client.seat.room];
+            room.readers -= 1;
+            self.due -= room.sent;
             self.tally.lines_of_readers -= client.lines;
         }
         self.tally.disconnects += 1;
@@ -285,7 +367,9 @@ impl Swarm {
         } else {
             client.role = Role::Gone;
         }
-        // The server hung up first, so there may be nothing left to shut down.
-        let _ = client.socket.shutdown(Shutdown::Both);
+        if let Some(socket) = &client.socket {
+            // The server hung up first, so there may be nothing left to shut down.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
     }
 }

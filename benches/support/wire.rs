@@ -2,8 +2,6 @@
 //! Written apart from the library on purpose, so that neither side of a bench can hide the other's mistake; the only encoder
 //! and decoder that the benches have, so that all of them send the same.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
@@ -11,8 +9,6 @@ use sha1::{Digest as _, Sha1};
 
 /// The longest header that a server's frame can have.
 pub(crate) const HEADER_MAX: usize = 10;
-/// The shortest message that has room for a [`Line`].
-pub(crate) const LINE_MIN: usize = 16;
 
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const CLOSE: u8 = 0x8;
@@ -21,7 +17,7 @@ pub(crate) const NORMAL_CLOSE: [u8; 2] = 1000_u16.to_be_bytes();
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// Of 16 bytes in base64.
 const KEY_LEN: usize = 24;
 /// Of the 20 bytes of a SHA-1 in base64.
@@ -57,65 +53,6 @@ pub(crate) fn upgrade_response(request: &[u8], response: &mut Vec<u8>) -> Option
     response.extend_from_slice(&accept);
     response.extend_from_slice(b"\r\n\r\n");
     Some(())
-}
-
-/// What every message of the swarm holds: who sent it, its number, and when it should have been sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) sender: u8,
-    /// Counts up to 24 bits, then starts again.
-    pub(crate) sequence: u32,
-    pub(crate) intended_us: u32,
-}
-
-impl Line {
-    /// Reads back what [`Messages::append`] wrote; `None` if it came back damaged.
-    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text.get(..LINE_MIN)?).ok()?;
-        Some(Self {
-            sender: u8::from_str_radix(text.get(..2)?, 16).ok()?,
-            sequence: u32::from_str_radix(text.get(2..8)?, 16).ok()?,
-            intended_us: u32::from_str_radix(text.get(8..)?, 16).ok()?,
-        })
-    }
-}
-
-/// Makes masked text frames that all have the same length.
-pub(crate) struct Messages {
-    frame: Vec<u8>,
-    payload_at: usize,
-    text: String,
-}
-
-impl Messages {
-    /// Messages of `len` bytes, at least [`LINE_MIN`]; what the line leaves over is filled with letters.
-    pub(crate) fn new(len: usize) -> Self {
-        let letters: Vec<_> = (b'a'..=b'z').cycle().take(len.max(LINE_MIN)).collect();
-        let frame = client_frame(TEXT, &letters);
-        Self {
-            payload_at: frame.len() - letters.len(),
-            frame,
-            text: String::with_capacity(LINE_MIN),
-        }
-    }
-
-    /// Appends one frame that holds `line`.
-    pub(crate) fn append(&mut self, line: Line, out: &mut Vec<u8>) {
-        let Line {
-            sender,
-            sequence,
-            intended_us,
-        } = line;
-        self.text.clear();
-        let sequence = sequence & 0xff_ffff;
-        // Writing to a `String` cannot fail.
-        let _ = write!(self.text, "{sender:02x}{sequence:06x}{intended_us:08x}");
-        let masked = self.text.bytes().zip(MASK.iter().cycle());
-        for (slot, (byte, key)) in self.frame.iter_mut().skip(self.payload_at).zip(masked) {
-            *slot = byte ^ key;
-        }
-        out.extend_from_slice(&self.frame);
-    }
 }
 
 /// A whole frame as a client sends it: final, masked.
