@@ -1,6 +1,7 @@
 //! What the socket benches share: the servers under test as child processes, and the swarm of clients that loads them.
 
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod connection;
 pub(crate) mod floor;
 pub(crate) mod format;
@@ -17,6 +18,7 @@ pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod speaker;
 pub(crate) mod swarm;
+pub(crate) mod tally;
 pub(crate) mod text;
 pub(crate) mod wire;
 

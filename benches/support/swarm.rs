@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::client::{Client, Role, Seat};
+use super::clock::Clock;
 use super::connection::{ask, read_head};
 use super::format::Format;
 use super::laggard::{self, Laggard};
 use super::message::{Line, Messages};
 use super::poller::{INPUT, Poller};
 use super::scan::Counted;
+use super::tally::{Books, Tally};
 
 /// Connections whose requests travel together; below the servers' listen backlogs.
 const CONNECTING_MAX: usize = 64;
@@ -23,61 +25,18 @@ const INPUT_LEN: usize = 256 * 1024;
 /// A server that neither answers nor takes what is sent for this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The microseconds since a swarm began, as its messages carry them.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn now_us(self) -> u32 {
-        self.at_us(Instant::now())
-    }
-
-    pub(crate) fn at_us(self, moment: Instant) -> u32 {
-        // A swarm does not live for the 71 minutes after which this wraps.
-        let since = moment.saturating_duration_since(self.0);
-        u32::try_from(since.as_micros()).unwrap_or(u32::MAX)
-    }
-}
-
 /// Clients of one server.
 pub(crate) struct Swarm {
     pub(crate) clock: Clock,
     addr: SocketAddr,
     poller: Poller,
     clients: Vec<Client>,
-    rooms: Vec<Room>,
-    /// Lines that are due at readers which are still there.
-    due: u64,
+    books: Books,
     input: Vec<u8>,
     messages: Messages,
     outgoing: Vec<u8>,
     message_len: usize,
     laggards_read_at: Instant,
-    tally: Tally,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Room {
-    sent: u64,
-    /// Clients that are still there and read all that comes.
-    readers: u64,
-}
-
-/// What went wrong, and what went right, since the swarm began.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    /// Lines that arrived, at whatever client.
-    pub(crate) lines: u64,
-    /// Lines that arrived at clients which are still there.
-    lines_of_readers: u64,
-    /// Connections that the server ended.
-    pub(crate) disconnects: u64,
-    /// Frames that are no whole number of messages, lines that an observer could not read or missed, and ids that are not the next.
-    pub(crate) damaged: u64,
 }
 
 impl Swarm {
@@ -88,14 +47,12 @@ impl Swarm {
             addr,
             poller: Poller::new()?,
             clients: Vec::new(),
-            rooms: vec![Room::default(); rooms],
-            due: 0,
+            books: Books::new(rooms),
             input: vec![0; INPUT_LEN],
             messages: Messages::new(message_len),
             outgoing: Vec::new(),
             message_len,
             laggards_read_at: Instant::now(),
-            tally: Tally::default(),
         })
     }
 
@@ -116,7 +73,7 @@ impl Swarm {
             for (seat, socket) in together.iter().zip(asking) {
                 self.clients
                     .push(Client::new(socket, *seat, self.message_len));
-                self.rooms[seat.room].readers += 1;
+                self.books.add_reader(seat.room);
                 self.admit(self.clients.len() - 1)?;
             }
         }
@@ -141,7 +98,7 @@ impl Swarm {
     }
 
     fn room_name(&self, seat: Seat) -> String {
-        if self.rooms.len() > 1 {
+        if self.books.room_count() > 1 {
             format!("/r{}", seat.room)
         } else {
             String::new()
@@ -185,7 +142,7 @@ impl Swarm {
     }
 
     pub(crate) fn tally(&self) -> Tally {
-        self.tally
+        self.books.tally
     }
 
     pub(crate) fn message_len(&self) -> usize {
@@ -194,9 +151,7 @@ impl Swarm {
 
     /// Counts from here on, as if nothing had been sent or received.
     pub(crate) fn forget_counts(&mut self) {
-        self.due = 0;
-        self.tally.lines_of_readers = 0;
-        self.rooms.iter_mut().for_each(|room| room.sent = 0);
+        self.books.forget();
         self.clients.iter_mut().for_each(|client| client.lines = 0);
     }
 
@@ -211,7 +166,7 @@ impl Swarm {
     pub(crate) fn lag(&mut self, client: usize, number: usize) {
         if let Some(client) = self.clients.get_mut(client) {
             client.role = Role::Laggard(Laggard::new(number));
-            self.rooms[client.seat.room].readers -= 1;
+            self.books.remove_reader(client.seat.room, 0);
         }
     }
 
@@ -224,7 +179,7 @@ impl Swarm {
 
     /// Whether every reader that is still there has had every message.
     pub(crate) fn is_complete(&self) -> bool {
-        self.tally.lines_of_readers >= self.due
+        self.books.is_complete()
     }
 
     /// How far the lines that readers had are from those that they should have had, all readers that are still there together.
@@ -234,7 +189,7 @@ impl Swarm {
             .iter()
             .filter(|client| client.role.is_reading());
         readers
-            .map(|client| self.rooms[client.seat.room].sent.abs_diff(client.lines))
+            .map(|client| self.books.losses(client.seat.room, client.lines))
             .sum()
     }
 
@@ -261,9 +216,7 @@ impl Swarm {
 
     /// Every reader in `room` is to get so many messages more.
     pub(crate) fn note_sent(&mut self, room: usize, messages: u64) {
-        let room = &mut self.rooms[room];
-        room.sent += messages;
-        self.due += messages * room.readers;
+        self.books.note_sent(room, messages);
     }
 
     /// Waits for input and reads what there is; `on_line` gets every line that an observer received: the client, the line, and the microseconds then.
@@ -327,9 +280,7 @@ impl Swarm {
 
     fn take_count(&mut self, index: usize, counted: Counted) {
         self.clients[index].lines += counted.lines;
-        self.tally.lines += counted.lines;
-        self.tally.lines_of_readers += counted.lines;
-        self.tally.damaged += counted.damaged;
+        self.books.note_received(counted, true);
     }
 
     /// Each laggard reads once, or joins again.
@@ -344,8 +295,7 @@ impl Swarm {
                 client.socket = Some(socket);
             } else if let Some(socket) = &client.socket {
                 let counted = laggard.read(socket, &mut self.input, self.message_len);
-                self.tally.lines += counted.lines;
-                self.tally.damaged += counted.damaged;
+                self.books.note_received(counted, false);
             }
         }
         Ok(())
@@ -356,12 +306,9 @@ impl Swarm {
             return;
         };
         if client.role.is_reading() {
-            let room = &mut self.rooms[client.seat.room];
-            room.readers -= 1;
-            self.due -= room.sent;
-            self.tally.lines_of_readers -= client.lines;
+            self.books.remove_reader(client.seat.room, client.lines);
         }
-        self.tally.disconnects += 1;
+        self.books.tally.disconnects += 1;
         if let Role::Laggard(laggard) = &mut client.role {
             laggard.lose();
         } else {
