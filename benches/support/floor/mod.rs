@@ -187,6 +187,10 @@ impl Floor {
         };
         let room = self.rooms.get(index as usize)?;
         request.answer(input, room, &mut self.response)?;
+        if room.is_listed {
+            // It would get what was published before it came.
+            self.offer(index).ok()?;
+        }
         if kind != Kind::Publisher {
             send(&socket, &self.response, SendFlags::NOSIGNAL).ok()?;
         }
@@ -290,26 +294,32 @@ impl Floor {
     }
 
     fn broadcast(&mut self) -> io::Result<()> {
+        let mut news = std::mem::take(&mut self.news);
+        for index in news.drain(..) {
+            self.offer(index)?;
+        }
+        self.news = news;
+        for fd in self.backlog.laggards() {
+            self.leave(fd);
+        }
+        Ok(())
+    }
+
+    /// Sends what is new in a room to all who listen there.
+    fn offer(&mut self, index: u32) -> io::Result<()> {
         let Self {
             rooms,
-            news,
             poller,
             backlog,
             ..
         } = self;
-        for index in news.drain(..) {
-            let room = &mut rooms[index as usize];
-            room.is_listed = false;
-            let mut result = Ok(());
-            room.broadcast(|members, bytes| {
-                result = backlog.deliver(members, bytes, poller);
-            });
-            result?;
-        }
-        for fd in backlog.laggards() {
-            self.leave(fd);
-        }
-        Ok(())
+        let room = &mut rooms[index as usize];
+        room.is_listed = false;
+        let mut result = Ok(());
+        room.broadcast(|members, bytes| {
+            result = backlog.deliver(members, bytes, poller);
+        });
+        result
     }
 }
 
