@@ -1,6 +1,6 @@
-//! A turn of the shipped engine without sockets: one message to N members whose streams take everything,
-//! and messages that wait in N outboxes until the streams take anything again. The time of either, and its
-//! allocations: there must be none in the first, and little for each member in the second.
+//! A turn of the shipped engine without sockets: one message to N members whose streams take everything, with
+//! history and without, and messages that wait in N outboxes until the streams take anything again. The time of
+//! each, and its allocations: there must be none in the first, and little for each member in the last.
 //!
 //! `cargo bench --bench hub -- laggards` picks a group.
 
@@ -129,7 +129,10 @@ struct Room {
 }
 
 impl Room {
-    fn new(member_count: usize) -> Self {
+    /// A room that keeps up to `history` messages.
+    fn new(member_count: usize, history: u32) -> Self {
+        let mut config = Config::default();
+        config.rooms.history = history;
         let drain = Rc::default();
         let sinks: Vec<Sink> = (0..member_count)
             .map(|_| Sink {
@@ -141,7 +144,7 @@ impl Room {
         let speaker = sinks.last().expect("a room has members").clone();
         let ids = Rc::default();
         let mut room = Self {
-            engine: Engine::new(Config::default(), member_count),
+            engine: Engine::new(config, member_count),
             network: Prepared {
                 sinks,
                 ids: Rc::clone(&ids),
@@ -213,14 +216,13 @@ fn allocations(work: impl FnOnce()) -> Stats {
     region.change()
 }
 
-fn no_laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
-    let mut room = Room::new(member_count);
-    // Two buffers take turns: one is open while the other is being read.
-    room.tell();
-    room.tell();
+fn no_laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize, history: u32) {
+    let mut room = Room::new(member_count, history);
+    // Two buffers take turns beside those that are kept: one is open while the other is being read.
+    (0..history + 2).for_each(|_| room.tell());
     let stats = allocations(|| (0..COUNTED_TURNS).for_each(|_| room.tell()));
     println!(
-        "{member_count} members, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
+        "{member_count} members, {history} messages kept, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
         stats.allocations, stats.reallocations
     );
     assert_eq!((stats.allocations, stats.reallocations), (0, 0));
@@ -232,7 +234,7 @@ fn no_laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
 }
 
 fn laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
-    let mut room = Room::new(member_count);
+    let mut room = Room::new(member_count, Config::default().rooms.history);
     // What all members share grows to its size once.
     room.hold();
     room.release();
@@ -263,11 +265,14 @@ fn laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("one message a turn");
-    for member_count in MEMBER_COUNTS {
-        no_laggards(&mut group, member_count);
+    let kept = Config::default().rooms.history;
+    for (name, history) in [("one message a turn", kept), ("no history", 0)] {
+        let mut group = criterion.benchmark_group(name);
+        for member_count in MEMBER_COUNTS {
+            no_laggards(&mut group, member_count, history);
+        }
+        group.finish();
     }
-    group.finish();
     let mut group = criterion.benchmark_group("laggards");
     for member_count in MEMBER_COUNTS {
         laggards(&mut group, member_count);
