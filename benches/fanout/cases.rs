@@ -122,7 +122,7 @@ pub(crate) const ALL: [Case; 46] = [
     case("publish", posts(16), 0, 64).by(Format::V1),
     case("publish", posts(1), 10, 64).by(Format::V1),
     case("publish", posts(16), 10, 64).by(Format::V1),
-    case("resume", pair(1_000, false), 10_000, 64).by(Format::V1),
+    case("resume", pair(200, false), 10_000, 64).by(Format::V1),
     case("resume", pair(2, true), 10_000, 64).by(Format::V1),
     case("linger", paced(500), 1_000, 64).lingering(0),
     case("linger", paced(500), 1_000, 64).lingering(10),
@@ -230,7 +230,7 @@ impl Case {
     /// The time to measure where others take `duration`: laggards need some to get stuck, and a given pace to
     /// have a tail of latencies.
     pub(crate) fn longer(&self, duration: Duration) -> Duration {
-        if self.has_laggards() || self.is_paced() {
+        if self.has_laggards() || self.is_paced() || matches!(self.load, Load::Resume(_)) {
             3 * duration
         } else {
             duration

@@ -69,7 +69,7 @@ impl Crowd {
         let mut seats = case.seats();
         let senders = choose_senders(case, schedule, &mut seats);
         swarm.join(&seats)?;
-        let clients = case.clients;
+        let clients = seats.len();
         let watching = (1..=OBSERVERS).map(|index| (index * clients / OBSERVERS).saturating_sub(1));
         let observing: Vec<_> = watching
             .chain(senders.iter().map(|sender| sender.client))
@@ -268,7 +268,8 @@ impl Crowd {
 }
 
 /// Who sends in `case`: clients that are spread evenly, one in each room where rooms take turns. Where the clients listen to
-/// events, the senders get seats of their own.
+/// events, the senders get seats of their own. Those are the first, so that every server sends to them first: a sender that is
+/// answered at the end of a turn is too late for the next one.
 fn choose_senders(case: &Case, schedule: Schedule, seats: &mut Vec<Seat>) -> Vec<Sender> {
     let clients = case.clients;
     let count = match schedule {
@@ -281,11 +282,11 @@ fn choose_senders(case: &Case, schedule: Schedule, seats: &mut Vec<Seat>) -> Vec
             format: Format::Plain,
             room: 0,
         };
-        seats.extend(iter::repeat_n(seat, count));
+        seats.splice(..0, iter::repeat_n(seat, count));
     }
     let sender = |index| Sender {
         client: match case.format {
-            Format::Events => clients + index,
+            Format::Events => index,
             Format::Plain | Format::V1 => index * clients / count,
         },
         id: match schedule {

@@ -37,6 +37,8 @@ pub(crate) struct Outcome {
     /// Messages that a reader missed, got twice or in the wrong place.
     pub(crate) wrong: u64,
     pub(crate) disconnects: u64,
+    /// Whether what the pair says goes to the readers, more of it the more of them are there.
+    is_pair_among_readers: bool,
 }
 
 /// A phase in which the pair chats.
@@ -52,11 +54,12 @@ pub(crate) struct Meanwhile {
 }
 
 impl Outcome {
-    /// Processor time for each of so many readers in `phase`, without that which the pair costs in any case.
-    pub(crate) fn cpu_us_per_reader(&self, phase: &Meanwhile, readers: usize) -> f64 {
+    /// Processor time for each of so many readers in `phase`, without that which the pair costs in any case; `None` where that
+    /// cannot be told apart.
+    pub(crate) fn cpu_us_per_reader(&self, phase: &Meanwhile, readers: usize) -> Option<f64> {
         let usual = self.usual.cpu.as_secs_f64() / self.usual.elapsed.as_secs_f64();
         let cpu = phase.cpu.as_secs_f64() - usual * phase.elapsed.as_secs_f64();
-        cpu.max(0.0) * 1e6 / readers.max(1) as f64
+        (!self.is_pair_among_readers).then_some(cpu.max(0.0) * 1e6 / readers.max(1) as f64)
     }
 }
 
@@ -99,6 +102,7 @@ pub(crate) fn measure(
         resuming,
         wrong: tally.damaged + scene.swarm.losses(),
         disconnects: tally.disconnects,
+        is_pair_among_readers: pair.is_among_readers,
     })
 }
 

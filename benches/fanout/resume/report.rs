@@ -23,9 +23,13 @@ const RESUMING: Phase = |outcome| outcome.resuming;
 
 impl Rounds {
     /// Of those rounds that have such a phase; `None` if none has.
-    fn median(&self, phase: Phase, measure: impl Fn(&Outcome, &Meanwhile) -> f64) -> Option<f64> {
+    fn median(
+        &self,
+        phase: Phase,
+        measure: impl Fn(&Outcome, &Meanwhile) -> Option<f64>,
+    ) -> Option<f64> {
         let values = self.outcomes.iter();
-        let values = values.filter_map(|outcome| Some(measure(outcome, &phase(outcome)?)));
+        let values = values.filter_map(|outcome| measure(outcome, &phase(outcome)?));
         let values: Vec<_> = values.collect();
         (!values.is_empty()).then(|| median(values))
     }
@@ -39,7 +43,7 @@ impl Rounds {
     /// The median of p50, p99 and the longest round trip of the pair.
     fn round_trips(&self, phase: Phase) -> String {
         let of = |measure: fn(&Meanwhile) -> u64| {
-            let median = self.median(phase, |_, phase| measure(phase) as f64);
+            let median = self.median(phase, |_, phase| Some(measure(phase) as f64));
             median.map_or_else(|| "-".to_owned(), duration)
         };
         let [p50, p99, max] = [
@@ -75,7 +79,7 @@ pub(crate) fn print_table(out: &mut impl io::Write, case: &Case, all: &[Rounds])
             cpu.map_or_else(|| "-".to_owned(), duration)
         };
         let speed = rounds.median(RESUMING, |_, phase| {
-            case.clients as f64 / phase.elapsed.as_secs_f64()
+            Some(case.clients as f64 / phase.elapsed.as_secs_f64())
         });
         let total = |count: fn(&Outcome) -> u64| rounds.outcomes.iter().map(count).sum::<u64>();
         writeln!(
@@ -104,10 +108,15 @@ fn beside(case: &Case, floor: Option<&Rounds>, rounds: &Rounds) -> String {
     let of = |phase: Phase| {
         let pairs = rounds.outcomes.iter().zip(&floor.outcomes);
         let ratios = pairs.filter_map(|(own, floor)| {
-            let own = own.cpu_us_per_reader(&phase(own)?, case.clients);
-            Some(floor.cpu_us_per_reader(&floor.connecting, case.clients) / own)
+            let own = own.cpu_us_per_reader(&phase(own)?, case.clients)?;
+            Some(floor.cpu_us_per_reader(&floor.connecting, case.clients)? / own)
         });
-        ratio(median(ratios.collect()))
+        let ratios: Vec<_> = ratios.collect();
+        if ratios.is_empty() {
+            "-".to_owned()
+        } else {
+            ratio(median(ratios))
+        }
     };
     format!("{} {}", of(CONNECTING), of(RESUMING))
 }
