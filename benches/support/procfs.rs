@@ -77,6 +77,19 @@ pub(crate) fn resident_peak(pid: u32) -> io::Result<u64> {
     Ok(kibibytes(&status, "VmHWM:") * 1024)
 }
 
+/// Whether `pid` waits for something other than a core; on a busy machine it may have used no time for a while and not be done.
+pub(crate) fn sleeps(pid: u32) -> io::Result<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    Ok(stat
+        .rsplit_once(") ")
+        .is_some_and(|(_, fields)| fields.starts_with('S')))
+}
+
+/// How many descriptors `pid` has open.
+pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
 /// How busy the machine is with something else, which is what spoils a measurement.
 pub(crate) struct Bystanders {
     start: Instant,

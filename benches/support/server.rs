@@ -20,6 +20,10 @@ pub(super) const RIVAL: &str = "__rival";
 
 /// After this the server's counters are read as they are.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
+/// How long a server may take to notice that all its clients are gone.
+const CLOSES_MAX: Duration = Duration::from_secs(30);
+/// What a server has open beside its clients' sockets, at the most.
+const OTHER_DESCRIPTORS: usize = 20;
 const SETTLE_STEP: Duration = Duration::from_millis(2);
 
 /// Which server.
@@ -178,11 +182,24 @@ impl Server {
         loop {
             thread::sleep(SETTLE_STEP);
             let now = self.cpu()?;
-            if now.total == before.total || Instant::now() > deadline {
+            let has_settled = now.total == before.total && procfs::sleeps(self.child.id())?;
+            if has_settled || Instant::now() > deadline {
                 return Ok(now);
             }
             before = now;
         }
+    }
+
+    /// Waits until the server has closed all but `sockets` of its sockets, more or less.
+    pub(crate) fn wait_for_closes(&self, sockets: usize) -> io::Result<()> {
+        let deadline = Instant::now() + CLOSES_MAX;
+        while procfs::descriptors(self.child.id())? > sockets + OTHER_DESCRIPTORS {
+            if Instant::now() > deadline {
+                return Err(io::Error::other("a server keeps connections that were cut"));
+            }
+            thread::sleep(SETTLE_STEP);
+        }
+        Ok(())
     }
 
     /// Processor time so far.

@@ -118,7 +118,7 @@ impl Scene {
     /// Cuts all readers off and lets them back in; unless they come `fresh`, they have missed something that they ask for.
     fn come_back(&mut self, fresh: bool) -> io::Result<Meanwhile> {
         self.swarm.cut()?;
-        self.server.settled_cpu()?;
+        self.server.wait_for_closes(2)?;
         if !fresh {
             let mut speaker = Speaker::join(self.server.addr, "", 2, self.swarm.message_len())?;
             let last = speaker.say(MISSED)?;
