@@ -1,11 +1,15 @@
 //! A turn of the shipped engine without sockets: one message to N members whose streams take everything, with
-//! history and without, and messages that wait in N outboxes until the streams take anything again. The time of
-//! each, and its allocations: there must be none in the first, and little for each member in the last.
+//! history and without, and to members that listen in different ways; and messages that wait in N outboxes until
+//! the streams take anything again. The time of each, and its allocations: there must be none in the first ones,
+//! and little for each member in the last.
 //!
 //! `cargo bench --bench hub -- laggards` picks a group.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it counted")]
 
+#[path = "support/format.rs"]
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod format;
 #[path = "support/wire.rs"]
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod wire;
@@ -25,7 +29,8 @@ use fanfare::id::ClientId;
 use fanfare::time::{Now, Tick};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
-use wire::{TEXT, UPGRADE_REQUEST, client_frame, server_header};
+use format::Format;
+use wire::{TEXT, client_frame, server_header};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -38,6 +43,11 @@ const HELD_TURNS: usize = 16;
 /// it and of the batch that all share, but no copy of the frame.
 const HELD_LEN_MAX: usize = 64;
 const TEXT_LEN: usize = 64;
+/// An id's epoch and the dash behind it.
+const EPOCH_LEN: usize = 9;
+/// The ways to listen; of the members of a mixed room, each next one takes the next.
+const PLAIN: &[Format] = &[Format::Plain];
+const MIXED: &[Format] = &[Format::Plain, Format::V1, Format::Events];
 
 /// Time stands still.
 const NOW: Now = Now {
@@ -125,22 +135,27 @@ struct Room {
     speaker: Sink,
     drain: Rc<Drain>,
     frame: Vec<u8>,
+    formats: &'static [Format],
+    /// Messages so far.
+    said: usize,
     ids: Rc<RefCell<Vec<ClientId>>>,
 }
 
 impl Room {
-    /// A room that keeps up to `history` messages.
-    fn new(member_count: usize, history: u32) -> Self {
+    /// A room that keeps up to `history` messages, whose members listen in the ways of `formats`, the first in the first.
+    fn new(member_count: usize, history: u32, formats: &'static [Format]) -> Self {
         let mut config = Config::default();
         config.rooms.history = history;
         let drain = Rc::default();
-        let sinks: Vec<Sink> = (0..member_count)
-            .map(|_| Sink {
-                inbox: Rc::new(RefCell::new(UPGRADE_REQUEST.to_vec())),
+        let mut sinks: Vec<Sink> = (0..member_count)
+            .zip(formats.iter().cycle())
+            .map(|(_, format)| Sink {
+                inbox: Rc::new(RefCell::new(format.request(""))),
                 drain: Rc::clone(&drain),
             })
             .collect();
         // The listener gives the last one first, which gets the first place in the slab.
+        sinks.reverse();
         let speaker = sinks.last().expect("a room has members").clone();
         let ids = Rc::default();
         let mut room = Self {
@@ -152,6 +167,8 @@ impl Room {
             speaker,
             drain,
             frame: client_frame(TEXT, &[b'x'; TEXT_LEN]),
+            formats,
+            said: 0,
             ids,
         };
         room.engine.note_acceptable();
@@ -166,7 +183,20 @@ impl Room {
     fn tell(&mut self) {
         let before = self.drain.taken.get();
         self.say();
-        self.assert_taken(before, TEXT_LEN);
+        assert_eq!(self.drain.taken.get() - before, self.told_len());
+    }
+
+    /// What all members together are sent of the last message.
+    fn told_len(&self) -> usize {
+        let id_len = EPOCH_LEN + self.said.ilog10() as usize + 1;
+        let framed = |text_len| server_header(TEXT, text_len).as_bytes().len() + text_len;
+        let formats = self.formats.iter().cycle();
+        let lens = formats.map(|format| match format {
+            Format::Plain => framed(TEXT_LEN),
+            Format::V1 => framed(id_len + 1 + TEXT_LEN),
+            Format::Events => id_len + TEXT_LEN + "id: \ndata: \n\n".len(),
+        });
+        lens.take(self.engine.client_count()).sum()
     }
 
     /// Messages to everybody, who take nothing.
@@ -187,10 +217,14 @@ impl Room {
             self.engine.note_ready(id, false, true, false);
         }
         self.engine.turn(&mut self.network, NOW);
-        self.assert_taken(before, HELD_TURNS * (TEXT_LEN + 1) - 1);
+        let text_len = HELD_TURNS * (TEXT_LEN + 1) - 1;
+        let frame_len = server_header(TEXT, text_len).as_bytes().len() + text_len;
+        let members = self.engine.client_count();
+        assert_eq!(self.drain.taken.get() - before, frame_len * members);
     }
 
     fn say(&mut self) {
+        self.said += 1;
         self.speaker
             .inbox
             .borrow_mut()
@@ -198,14 +232,6 @@ impl Room {
         let speaker = self.ids.borrow()[0];
         self.engine.note_ready(speaker, true, false, false);
         self.engine.turn(&mut self.network, NOW);
-    }
-
-    /// Everybody took one frame with so much text.
-    fn assert_taken(&self, before: usize, text_len: usize) {
-        let header = server_header(TEXT, text_len);
-        let frame_len = header.as_bytes().len() + text_len;
-        let members = self.engine.client_count();
-        assert_eq!(self.drain.taken.get() - before, frame_len * members);
     }
 }
 
@@ -216,14 +242,21 @@ fn allocations(work: impl FnOnce()) -> Stats {
     region.change()
 }
 
-fn no_laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize, history: u32) {
-    let mut room = Room::new(member_count, history);
+fn no_laggards(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    member_count: usize,
+    history: u32,
+    formats: &'static [Format],
+) {
+    let mut room = Room::new(member_count, history, formats);
     // Two buffers take turns beside those that are kept: one is open while the other is being read.
     (0..history + 2).for_each(|_| room.tell());
     let stats = allocations(|| (0..COUNTED_TURNS).for_each(|_| room.tell()));
     println!(
-        "{member_count} members, {history} messages kept, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
-        stats.allocations, stats.reallocations
+        "{member_count} members, ways to listen: {}, {history} messages kept, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
+        formats.len(),
+        stats.allocations,
+        stats.reallocations
     );
     assert_eq!((stats.allocations, stats.reallocations), (0, 0));
 
@@ -234,7 +267,7 @@ fn no_laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize, hi
 }
 
 fn laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
-    let mut room = Room::new(member_count, Config::default().rooms.history);
+    let mut room = Room::new(member_count, Config::default().rooms.history, PLAIN);
     // What all members share grows to its size once.
     room.hold();
     room.release();
@@ -266,10 +299,14 @@ fn laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let kept = Config::default().rooms.history;
-    for (name, history) in [("one message a turn", kept), ("no history", 0)] {
+    for (name, history, formats) in [
+        ("one message a turn", kept, PLAIN),
+        ("no history", 0, PLAIN),
+        ("lines, numbered lines and events", kept, MIXED),
+    ] {
         let mut group = criterion.benchmark_group(name);
         for member_count in MEMBER_COUNTS {
-            no_laggards(&mut group, member_count, history);
+            no_laggards(&mut group, member_count, history, formats);
         }
         group.finish();
     }
