@@ -152,27 +152,27 @@ impl Floor {
         Ok(())
     }
 
-    /// Answers the request if it is there, as it mostly is at once; a first request in pieces is not supported. A socket is
-    /// watched only once its request was read, so that this is no edge any more.
+    /// Answers the request if it is there, as it mostly is at once; a first request in pieces is not supported.
     fn admit(&mut self, socket: OwnedFd, is_watched: bool) -> io::Result<()> {
         let fd = descriptor(&socket);
-        let received = recv(&socket, &mut self.input, RecvFlags::empty());
-        if !is_watched && matches!(received, Ok(_) | Err(Errno::AGAIN)) {
-            self.poller.add(&socket, fd, INPUT)?;
-        }
-        match received {
+        match recv(&socket, &mut self.input, RecvFlags::empty()) {
             Ok((_, len)) => {
                 // Where it asks for nothing that is to be had, it is closed.
-                let _ = self.answer(socket, len);
+                let _ = self.answer(socket, len, is_watched);
             }
-            Err(Errno::AGAIN) => drop(self.waiting.insert(fd, socket)),
+            Err(Errno::AGAIN) => {
+                if !is_watched {
+                    self.poller.add(&socket, fd, INPUT)?;
+                }
+                self.waiting.insert(fd, socket);
+            }
             Err(_) => {}
         }
         Ok(())
     }
 
-    /// Answers the request at the start of the input.
-    fn answer(&mut self, socket: OwnedFd, len: usize) -> Option<()> {
+    /// Answers the request at the start of the input. A socket is watched only after that, so that the request is no edge any more.
+    fn answer(&mut self, socket: OwnedFd, len: usize, is_watched: bool) -> Option<()> {
         let input = &self.input[..len];
         let request = Request::parse(input)?;
         let kind = request.kind;
@@ -195,6 +195,9 @@ impl Floor {
             send(&socket, &self.response, SendFlags::NOSIGNAL).ok()?;
         }
         let fd = descriptor(&socket);
+        if !is_watched {
+            self.poller.add(&socket, fd, INPUT).ok()?;
+        }
         self.join(socket, kind, index);
         if kind == Kind::Publisher {
             self.take_input(fd, len);
@@ -286,7 +289,7 @@ impl Floor {
                 SendFlags::NOSIGNAL,
             );
         }
-        if !room.is_listed {
+        if !room.is_listed && room.has_news() {
             room.is_listed = true;
             self.news.push(seat.room);
         }

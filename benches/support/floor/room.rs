@@ -97,6 +97,12 @@ impl Room {
         }
     }
 
+    /// Whether anything was published that somebody is to get.
+    pub(super) fn has_news(&self) -> bool {
+        let mut audiences = self.audiences.iter();
+        audiences.any(|audience| !audience.batch.is_empty())
+    }
+
     /// Hands the bytes of this turn to `deliver`, with all who get them, and forgets them.
     pub(super) fn broadcast(&mut self, mut deliver: impl FnMut(&[OwnedFd], &[u8])) {
         let [plain, v1, events, _] = &mut self.audiences;
