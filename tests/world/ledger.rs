@@ -240,6 +240,12 @@ pub fn message(publisher: &str, number: usize) -> String {
     format!("{publisher}.{number}:")
 }
 
+/// Which of the publisher's messages it is, if it is one.
+pub fn number_of(text: &str, publisher: &str) -> Option<usize> {
+    let (name, number) = split(text);
+    (name == publisher).then_some(number)
+}
+
 fn split(text: &str) -> (&str, usize) {
     let (start, _) = text.split_once(':').expect("made by `message`");
     let (publisher, number) = start.split_once('.').expect("made by `message`");

@@ -3,8 +3,9 @@
 
 use std::mem;
 
-use super::ledger::{Asked, Ledger, Rules};
+use super::ledger::{self, Asked, Ledger, Rules};
 use super::listener::{Item, Kind, Listener, Position, Start};
+use super::wire;
 
 /// A reader and its connection, if it has one.
 #[derive(Debug)]
@@ -24,8 +25,13 @@ pub struct Reader {
     pub is_steady: bool,
     /// It reads nothing for now: what its socket takes lies between it and the server.
     pub is_dozing: bool,
-    /// What it said.
+    /// How many messages it has sent.
     pub said: usize,
+    /// The last of its messages that it has sent on this connection, and that it has received.
+    last_sent: Option<usize>,
+    last_received: Option<usize>,
+    /// It has closed, behind this message of the room and perhaps others.
+    leaves_behind: Option<u64>,
     /// How often something was left out for it.
     pub skips: u64,
     start: Option<(Start, Position)>,
@@ -50,6 +56,9 @@ impl Reader {
             is_steady: true,
             is_dozing: false,
             said: 0,
+            last_sent: None,
+            last_received: None,
+            leaves_behind: None,
             skips: 0,
             start: None,
             is_start_checked: false,
@@ -69,6 +78,8 @@ impl Reader {
         self.is_steady = true;
         self.is_dozing = false;
         self.here = None;
+        (self.last_sent, self.last_received) = (None, None);
+        self.leaves_behind = None;
         self.start = None;
         self.is_start_checked = false;
         self.repeated_gap = None;
@@ -91,6 +102,7 @@ impl Reader {
 
     /// The connection is over, as far as the reader is concerned. What came is what counts.
     pub fn end(&mut self, ledger: &mut Ledger) -> Option<Listener> {
+        self.asked.head_max.get_or_insert(ledger.head());
         let run = mem::take(&mut self.run);
         if !run.is_empty() {
             ledger.note_run(self.asked.clone(), run);
@@ -98,9 +110,52 @@ impl Reader {
         self.listener.take()
     }
 
+    /// Says something; returns the message's number.
+    pub fn say(&mut self) -> usize {
+        self.last_sent = Some(self.said);
+        self.said += 1;
+        self.said - 1
+    }
+
+    /// Begins the close handshake. It gets what was published before all the same.
+    pub fn close(&mut self, ledger: &Ledger) {
+        if let Some(listener) = &self.listener
+            && self.leaves_behind.is_none()
+        {
+            listener.peer.send(&wire::close(1000, b""));
+            self.leaves_behind = Some(ledger.settled_head);
+        }
+    }
+
+    /// The server has closed the connection.
+    fn hear_close(&mut self, code: u16) {
+        let Some(head) = self.leaves_behind else {
+            assert!(!self.is_steady, "{} was closed with {code}", self.name);
+            return;
+        };
+        if self.is_steady {
+            assert_eq!(code, 1000, "{}", self.name);
+            // What it sent before, and more of its own where it was replayed.
+            assert!(self.last_received >= self.last_sent, "{}", self.name);
+        }
+        if let Some(position) = self.position.as_ref().filter(|_| code == 1000) {
+            assert!(
+                position.seq >= head,
+                "{} ends at {position} {self:?}",
+                self.name
+            );
+        }
+        self.is_steady = false;
+    }
+
     fn hear_item(&mut self, item: Item, ledger: &mut Ledger, rules: &Rules) {
         let name = &self.name;
         let repeated_gap = self.repeated_gap.take();
+        if let Item::Message(_, text) = &item
+            && let Some(number) = ledger::number_of(text, name)
+        {
+            self.last_received = Some(number);
+        }
         match item {
             Item::Status(status) => assert!(matches!(status, 101 | 200), "{name}: {status}"),
             Item::Start(start, position) => {
@@ -143,7 +198,7 @@ impl Reader {
                 self.here = Some(count);
             }
             Item::Ping => {}
-            Item::Close(code) => assert!(!self.is_steady, "{name} was closed with {code}"),
+            Item::Close(code) => self.hear_close(code),
         }
     }
 
@@ -198,6 +253,7 @@ impl Reader {
     /// Whether it takes all that comes.
     pub fn may_talk(&self) -> bool {
         let is_listening = self.start.is_some() || !self.kind.has_ids();
-        self.listener.is_some() && self.is_steady && self.kind.is_websocket() && is_listening
+        let is_open = self.listener.is_some() && self.leaves_behind.is_none();
+        is_open && self.is_steady && self.kind.is_websocket() && is_listening
     }
 }

@@ -146,7 +146,7 @@ impl Guarantee {
 
     /// Takes turns until nothing is left to do now, and checks what must hold then.
     fn settle(&mut self) {
-        for _ in 0..100_000 {
+        for _ in 0..20_000 {
             self.turn();
             let is_idle = self.world.wait() != Some(Duration::ZERO);
             if is_idle && !self.world.has_edges() {

@@ -22,7 +22,8 @@ impl Guarantee {
             63..65 => self.break_off_post(),
             65..70 => self.outrun(),
             70..77 => self.disturb(),
-            77..88 => self.cut(),
+            77..85 => self.cut(),
+            85..88 => self.close(),
             88..96 => {
                 let time = *self.random.pick(&[5, 10, 150, 1_100, 3_500]);
                 self.pass(Duration::from_millis(time));
@@ -61,7 +62,7 @@ impl Guarantee {
         let bytes = self.request(index, &asked, is_in_header);
         let peer = self.world.connect();
         if self.random.chance(20) {
-            peer.socket().read_max = self.random.between(1, 60);
+            peer.socket().read_max = self.random.between(20, 200);
         }
         peer.send(&bytes);
         let reader = &mut self.readers[index];
@@ -151,15 +152,19 @@ impl Guarantee {
             return;
         }
         let index = *self.random.pick(&talkers);
+        self.talk_as(index);
+    }
+
+    fn talk_as(&mut self, index: usize) {
         let count = match self.random.below(10) {
             0..7 => self.random.between(1, 3),
             _ => self.random.between(1, 3 * self.rules.send_queue as usize),
         };
         for _ in 0..count {
-            let (name, number) = (self.readers[index].name.clone(), self.readers[index].said);
+            let number = self.readers[index].say();
+            let name = self.readers[index].name.clone();
             let text = self.message(&name, number);
             let reader = &mut self.readers[index];
-            reader.said += 1;
             let ledger = &mut self.ledgers[reader.room];
             ledger.publish(&text, self.world.now);
             self.published += 1;
@@ -311,6 +316,20 @@ impl Guarantee {
                 peer.socket().write_errors.push_back(error);
                 peer.shut();
             }
+        }
+    }
+
+    /// A reader closes, perhaps right behind what it says.
+    fn close(&mut self) {
+        let Some(index) = self.pick_connected() else {
+            return;
+        };
+        if self.readers[index].may_talk() && self.random.chance(60) {
+            self.talk_as(index);
+        }
+        let reader = &mut self.readers[index];
+        if reader.kind.is_websocket() {
+            reader.close(&self.ledgers[reader.room]);
         }
     }
 
