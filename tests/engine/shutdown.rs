@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::world::listener::{Kind, request};
+use crate::world::publisher::{Post, take_answer};
 use crate::world::{Peer, UPGRADE, World, close_frame};
 use fanfare::config::Config;
 
@@ -142,4 +144,34 @@ fn a_second_shutdown_ends_at_once() {
     world.begin_shutdown();
     world.settle();
     assert!(world.engine.is_shut_down() && deaf.is_closed());
+}
+
+#[test]
+fn what_is_asked_during_a_drain_is_refused_and_what_was_begun_is_answered_so_too() {
+    let mut world = World::with(|config| config.timeouts.drain = 8 * SECOND);
+    let reader = world.join();
+    let (post, begun, events) = (world.connect(), world.connect(), world.connect());
+    // It is closed first, being the last that came.
+    let _last = world.connect();
+    let publication = Post::new("", "too late").bytes();
+    begun.send(&publication[..20]);
+    world.settle();
+    world.begin_shutdown();
+    world.settle();
+    post.send(&publication);
+    events.send(&request(Kind::Events, "", ""));
+    begun.send(&publication[20..]);
+    world.settle();
+    assert_eq!(take_answer(&post).unwrap().0, 503);
+    assert_eq!(take_answer(&begun).unwrap().0, 503);
+    let answer = events.take();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert!(answer.ends_with(b"\r\n\r\nretry: 5000\n\n"));
+    world.pass(9 * SECOND);
+    assert!(world.engine.is_shut_down());
+    assert_eq!(world.engine.metrics().messages, 0);
+    assert_eq!(
+        reader.take_frames(),
+        [close_frame(1001, "server is going away")]
+    );
 }

@@ -319,17 +319,27 @@ impl Guarantee {
         }
     }
 
-    /// A reader closes, perhaps right behind what it says.
+    /// A reader closes, perhaps right behind what it says, and perhaps while another one catches up.
     fn close(&mut self) {
-        let Some(index) = self.pick_connected() else {
+        let (Some(index), Some(other)) = (self.pick_connected(), self.pick_connected()) else {
             return;
         };
+        let is_beside_laggard = index != other && self.random.chance(50);
+        if is_beside_laggard {
+            self.limit(other);
+            self.post_new(self.readers[other].room, 1);
+            self.pass(self.rules.linger);
+        }
         if self.readers[index].may_talk() && self.random.chance(60) {
             self.talk_as(index);
         }
         let reader = &mut self.readers[index];
         if reader.kind.is_websocket() {
             reader.close(&self.ledgers[reader.room]);
+        }
+        if is_beside_laggard {
+            self.settle();
+            self.readers[other].wake();
         }
     }
 
