@@ -519,6 +519,23 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_room_that_keeps_no_history_has_no_log() {
+        let mut bounds = MANY;
+        bounds.history.messages = 0;
+        let mut hub = Hub::new(bounds);
+        at(&mut hub, 0);
+        let room = hub.enter("a").expect("there is room");
+        hub.join(room, client(0), NEW);
+        at(&mut hub, 1_000);
+        hub.publish(room, "not kept");
+        offer(&mut hub);
+        assert!(hub.log(room).is_some());
+        at(&mut hub, 1_302);
+        assert!(hub.log(room).is_none());
+        assert_eq!((hub.head(room).seq, hub.next_due()), (1, Tick::NEVER));
+    }
+
+    #[test]
     fn there_are_no_more_rooms_than_may_be() {
         let mut hub = Hub::new(MANY);
         for name in ["", "a", "b", "a"] {
