@@ -136,6 +136,7 @@ fn more_clients_than_there_is_room_for() {
     let mut crowd: Vec<Peer> = (0..300).map(|_| scene.server.connect()).collect();
     // As each one that was told leaves, the next is taken from the backlog and told.
     for mut peer in crowd.drain(..) {
+        peer.send(get("/"));
         peer.expect_refusal(503);
     }
     drop(members);
@@ -154,7 +155,9 @@ fn more_clients_from_one_address_than_it_may_have() {
     let connect = || Peer::connect_from(local, scene.server.addr);
     let members: Vec<Peer> = (0..10).map(|_| connect().upgraded("/ws")).collect();
     for _ in 0..200 {
-        connect().expect_refusal(503);
+        let mut peer = connect();
+        peer.send(get("/"));
+        peer.expect_refusal(503);
     }
     scene.server.join();
     drop(members);

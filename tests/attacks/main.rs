@@ -8,6 +8,7 @@
     reason = "the measured effect of each attack is shown"
 )]
 
+mod asking;
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
@@ -15,7 +16,11 @@ mod frames;
 mod machine;
 mod mutations;
 mod process;
+mod publications;
 #[path = "../common/random.rs"]
 mod random;
+mod readers;
 mod requests;
+mod rooms;
 mod scene;
+mod smuggling;

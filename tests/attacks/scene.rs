@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::peer::Frame;
 use crate::common::wire::{PING, PONG, TEXT, frame, text};
-use crate::common::{PATIENCE, Peer, Server, eventually, fanfare};
+use crate::common::{PATIENCE, Peer, Server, fanfare};
 use crate::process::Process;
 
 /// How much more memory may be resident after an attack than before. The allocator keeps a part of what
@@ -62,11 +62,23 @@ impl Scene {
 
     /// Waits until the server has let go of all that the attack made it hold, while the pair still chats.
     pub(crate) fn end(self, attack: &str) -> Server {
+        self.end_with(0, attack)
+    }
+
+    /// The same, where the server may keep `kept_len` bytes on purpose: rooms, and their history.
+    pub(crate) fn end_with(self, kept_len: usize, attack: &str) -> Server {
         let (resident, descriptors) = self.before;
         let now = || (self.process.memory().0, self.process.descriptors());
-        eventually("descriptors and memory come back", || {
-            (now().1 == descriptors && now().0 <= resident + RESIDENT_SLACK).then_some(())
-        });
+        let resident_max = resident + RESIDENT_SLACK + kept_len;
+        let deadline = Instant::now() + PATIENCE;
+        while now().1 != descriptors || now().0 > resident_max {
+            let (resident_now, descriptors_now) = now();
+            assert!(
+                Instant::now() < deadline,
+                "{descriptors_now} descriptors, not {descriptors}; {resident_now} bytes, not {resident_max} at most"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
         let peak = self.process.memory().1.saturating_sub(resident);
         let growth = self.growth();
         let (count, worst) = self.pair.stop();
