@@ -7,22 +7,42 @@
 //! | its slot in the slab | 104 | always |
 //! | its seat in the room, its entry in the deadlines | 8 each | always |
 //! | a request head that is not whole | twice [`HEAD_MAX`](crate::http::HEAD_MAX), 16 KiB: buffers double as they grow | until it is |
+//! | a publication whose body is not whole | [`PUBLICATION_LEN_MAX`], 256 KiB, with `lines=1`, else `--max-message`; and 500 | until it is, `--request-timeout` at most |
 //! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
 //! | what it sent beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
 //! | answers and echoes it does not take | twice [`PRIVATE_LEN_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
 //! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
-//! | its cursor into the room's log | 300 | while it is behind |
+//! | its cursor into the room's log, wherever it starts | 300 | while it is behind |
 //!
-//! Only some of this can come together: with the defaults the worst client costs about 260 KiB while it speaks
-//! HTTP, and 72 KiB in the room; an idle one costs 120 bytes.
+//! Only some of this can come together: with the defaults the worst client costs about 500 KiB while it speaks HTTP,
+//! and 72 KiB in the room; an idle one costs 120 bytes, be it a WebSocket or an event source.
 //!
-//! # What a room and the whole can cost
+//! # What a room can cost
 //!
-//! A room's log keeps what the slowest of its readers still has to get: at most four times `--send-queue`
-//! messages, and what one turn brings. The logs of all rooms, all answers and echoes, and all that is left to
-//! the next turn stay together below `--max-queued` and what one client adds in a turn, because the clients for
-//! which most is queued are dropped. Free buffers take 1 MiB at most. Messages that are not whole are in no sum
-//! but that of the clients: for a large `--max-message` choose `--max-clients` to fit.
+//! | what | bytes | when |
+//! |---|---|---|
+//! | itself, its name, its place among the names | 112, 30 and the name, 30 to 55 | while it has listeners or history, and 5 minutes longer |
+//! | its log | 300, and 80 for each batch, up to four times over | while there is something in it, and 5 minutes longer |
+//! | its history | `--history-size`, with what holds each batch | `--history-age` at most |
+//! | what its readers have still to get | four times `--send-queue` messages, or as many publications, and what one turn brings | while one is behind |
+//! | the framings of that | with one for each way to read: 50 and the text for each message, in the longest one | while one reads them |
+//!
+//! History is kept in one framing, and the others are made again for those who read it. Messages of one byte grow most:
+//! a publication of 256 KiB takes 10 MB while it is read in all framings.
+//!
+//! # What the whole can cost
+//!
+//! | what | bound |
+//! |---|---|
+//! | the logs of all rooms as far as readers need them, in all framings; answers and echoes; bodies that are not whole; what is left to the next turn | `--max-queued`, and what one turn adds: those for which most is held are dropped |
+//! | the history of all rooms | `--max-history` |
+//! | the rooms | `--max-rooms`, with the defaults 10 MB |
+//! | idempotency keys | 100,000 of all rooms together: 20 MB |
+//! | free buffers | 1 MiB for texts, 1 MiB for other framings |
+//! | clients | `--max-clients` times what is not in the sums above: heads and messages that are not whole |
+//!
+//! For a large `--max-message` choose `--max-clients` to fit. The allocator may keep what was freed: what is resident
+//! comes close to the highest that was needed, and does not grow beyond it.
 
 mod addr;
 mod bounds;
