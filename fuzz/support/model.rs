@@ -75,7 +75,7 @@ impl Model {
 
 /// Everybody hears what was said, or is dropped.
 pub fn all_hear(clients: &mut Vec<Model>, said: &str) {
-    let text = said.trim().replace('\n', " ");
+    let text = said.trim().replace(['\n', '\r'], " ");
     clients.retain_mut(|client| {
         let stays = client.hear(&text);
         assert_eq!(client.peer.is_closed(), !stays, "who is dropped");
