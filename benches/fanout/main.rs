@@ -23,7 +23,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use cases::{Case, Load, Pair, SCENARIOS, Schedule};
-use report::{Rounds, entry, print_table};
+use report::{Rounds, entry, print_bystanders, print_table};
 use support::journal::{self, Journal};
 use support::machine::{self, Cores};
 use support::procfs::Bystanders;
@@ -183,7 +183,9 @@ impl<'a> Plan<'a> {
         let contestants = contestants(self.launch.choice, case);
         let mut all: Vec<_> = contestants.into_iter().map(of).collect();
         let mut wrong = 0;
+        let mut bystanders = Vec::new();
         for round in 0..self.rounds {
+            let watch = Bystanders::watch()?;
             let first = round % all.len();
             let (late, early) = all.split_at_mut(first);
             for rounds in early.iter_mut().chain(late) {
@@ -192,8 +194,10 @@ impl<'a> Plan<'a> {
                 wrong += outcome.wrong + outcome.disconnects;
                 rounds.outcomes.push(outcome);
             }
+            bystanders.push(watch.cores_used()?);
         }
         resume::report::print_table(out, case, &all)?;
+        print_bystanders(out, bystanders)?;
         Ok(wrong)
     }
 

@@ -77,6 +77,12 @@ pub(crate) fn print_table(
         }
         writeln!(out)?;
     }
+    print_bystanders(out, bystanders)?;
+    print_laggards(out, all)
+}
+
+/// Warns if others used the machine as well, which spoils latencies first.
+pub(crate) fn print_bystanders(out: &mut impl io::Write, bystanders: Vec<f64>) -> io::Result<()> {
     let bystanders = median(bystanders);
     if bystanders > BYSTANDERS_MAX {
         writeln!(
@@ -84,7 +90,7 @@ pub(crate) fn print_table(
             "  not quiet: other programs used {bystanders:.2} of a core"
         )?;
     }
-    print_laggards(out, all)
+    Ok(())
 }
 
 /// The servers that took part and that others are compared with: all but fanfare itself.

@@ -57,8 +57,8 @@ impl Outcome {
     /// Processor time for each of so many readers in `phase`, without that which the pair costs in any case; `None` where that
     /// cannot be told apart.
     pub(crate) fn cpu_us_per_reader(&self, phase: &Meanwhile, readers: usize) -> Option<f64> {
-        let usual = self.usual.cpu.as_secs_f64() / self.usual.elapsed.as_secs_f64();
-        let cpu = phase.cpu.as_secs_f64() - usual * phase.elapsed.as_secs_f64();
+        let per_message = self.usual.cpu.as_secs_f64() / self.usual.messages.max(1) as f64;
+        let cpu = phase.cpu.as_secs_f64() - per_message * phase.messages as f64;
         (!self.is_pair_among_readers).then_some(cpu.max(0.0) * 1e6 / readers.max(1) as f64)
     }
 }
