@@ -4,7 +4,7 @@ use super::socket;
 use super::{Client, Phase, Stream};
 use crate::config::{Config, SlowPolicy, Timeouts, WRITES_PER_TURN};
 use crate::observe::CloseReason;
-use crate::room::hub::Here;
+use crate::room::member::Here;
 use crate::room::{Cursor, Framing, Hub, Membership, notice};
 use crate::time::Tick;
 

@@ -6,8 +6,9 @@ use crate::http::status::{Refusal, Status};
 use crate::id::ClientId;
 use crate::outbox::Outbox;
 use crate::room::batch::trimmed;
-use crate::room::hub::{Here, TooManyRooms};
+use crate::room::hub::TooManyRooms;
 use crate::room::id::{ID_LEN_MAX, Id};
+use crate::room::member::Here;
 use crate::room::{Cursor, Hub, notice};
 use crate::session::{Closing, Listen, Publication, Session};
 

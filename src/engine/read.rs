@@ -5,7 +5,7 @@ use std::mem;
 use tracing::info;
 
 use super::Engine;
-use super::answer;
+use super::answer::{self, Published};
 use super::clients::Lateness;
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
@@ -13,7 +13,7 @@ use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
 use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
-use crate::room::{Hub, RoomId};
+use crate::room::{Hub, Membership};
 use crate::session::{Closing, Context, Event};
 use crate::ws::close::CloseCode;
 
@@ -41,6 +41,8 @@ struct Received {
     count: u32,
     /// Messages that were published.
     published: u32,
+    /// How many clients have joined a room: this one, or none.
+    joined: u8,
     /// How many offers of a batch to a member they cause. A client that has filled a batch is read on in the next
     /// turn.
     offers: usize,
@@ -53,7 +55,11 @@ struct Received {
 impl Received {
     /// Publishes a message of a member.
     #[inline]
-    fn publish(&mut self, text: &str, room: RoomId, hub: &mut Hub) {
+    fn publish(&mut self, text: &str, membership: Option<Membership>, hub: &mut Hub) {
+        self.count += 1;
+        let Some(Membership { room, .. }) = membership else {
+            return;
+        };
         self.published += 1;
         let sealed = hub.publish(room, text);
         if sealed > 0 {
@@ -61,10 +67,21 @@ impl Received {
         }
     }
 
-    /// Counts what was published by a request.
-    fn note_published(&mut self, count: u32, offers: usize) {
-        self.published = self.published.saturating_add(count);
-        self.offers += offers;
+    /// Counts what was published by a request, whose answer is the connection's last unless it is kept.
+    fn note_published(&mut self, published: &Published, is_kept: bool) {
+        self.published = self.published.saturating_add(published.count);
+        self.offers += published.offers;
+        if !is_kept {
+            self.closing = Some(Closing::answered(Vec::new()));
+        }
+    }
+
+    /// Whether the rest of the input, of so many bytes, is not for this turn.
+    fn is_done(&mut self, rest_len: usize) -> bool {
+        if self.closing.is_none() && self.offers > 0 {
+            self.deferred_len = rest_len;
+        }
+        self.closing.is_some() || self.offers > 0
     }
 }
 
@@ -147,8 +164,15 @@ impl<S: Stream> Engine<S> {
         }
     }
 
+    /// Why a client is served nothing, if it is not.
+    fn unavailable(&self, id: ClientId) -> Option<Refusal> {
+        let refusal = self.clients.get(id).and_then(|slot| slot.refusal);
+        refusal.or(self.drain.as_ref().map(|_| Refusal::ShuttingDown))
+    }
+
     #[inline]
     fn receive_events(&mut self, id: ClientId, mut input: &mut [u8]) -> Option<Received> {
+        let unavailable = self.unavailable(id);
         let Self {
             clients,
             hub,
@@ -158,12 +182,11 @@ impl<S: Stream> Engine<S> {
             date,
             ..
         } = self;
-        let shutting_down = self.drain.as_ref().map(|_| Refusal::ShuttingDown);
         let slot = clients.get_mut(id)?;
         let context = Context {
             config,
             date,
-            unavailable: slot.refusal.or(shutting_down),
+            unavailable,
         };
         let client = &mut slot.client;
         let mut received = Received::default();
@@ -172,10 +195,7 @@ impl<S: Stream> Engine<S> {
         while let Some((session, outbox)) = client.session() {
             match session.receive(&mut input, outbox, &context) {
                 Some(Event::Message(text)) => {
-                    received.count += 1;
-                    if let Some(membership) = session.membership() {
-                        received.publish(&text, membership.room, hub);
-                    }
+                    received.publish(&text, session.membership(), hub);
                 }
                 Some(Event::Served) => received.count += 1,
                 Some(Event::Pong) => {
@@ -189,34 +209,26 @@ impl<S: Stream> Engine<S> {
                 }
                 Some(Event::Listens(listen)) => {
                     received.closing = answer::listen(listen, id, session, outbox, hub, date);
-                    if received.closing.is_none() {
-                        self.joins += 1;
-                        metrics.joined += 1;
-                        client.open(id, *now, &config.timeouts);
-                    }
+                    received.joined = u8::from(received.closing.is_none());
+                    client.open(id, *now, &config.timeouts);
                 }
                 Some(Event::Publishes(publication)) => {
                     let is_allowed = client.may_send(*now, config);
                     let published = answer::publish(&publication, is_allowed, hub, config, date);
-                    client.outbox_mut().push_private(published.answer);
                     client.spend(published.count, *now, config);
-                    received.note_published(published.count, published.offers);
-                    if !publication.manner.is_kept {
-                        received.closing = Some(Closing::answered(Vec::new()));
-                    }
+                    received.note_published(&published, publication.manner.is_kept);
+                    client.outbox_mut().push_private(published.answer);
                 }
                 Some(Event::Closing(closing)) => received.closing = Some(closing),
                 None => break,
             }
-            if received.closing.is_some() {
-                break;
-            }
-            if received.offers > 0 {
-                received.deferred_len = input.len();
+            if received.is_done(input.len()) {
                 break;
             }
         }
         self.offers += received.offers;
+        self.joins += usize::from(received.joined);
+        metrics.joined += u64::from(received.joined);
         metrics.messages += u64::from(received.published);
         self.private_len = self.private_len + client.private_len() - private_len;
         client.note_progress(*now, &config.timeouts);

@@ -1,5 +1,6 @@
 //! Where a reader that is behind stands in a room's log, and the frame of which it has a part.
 
+use super::frame::{Content, Frame};
 use super::framing::{self, Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
 use super::hub::{Hub, RoomId};
 use super::id::Id;
@@ -23,39 +24,6 @@ pub struct Cursor {
     /// How many messages before the next batch the reader will not get, and has not been told of.
     skipped: u64,
     frame: Option<Frame>,
-}
-
-/// What is written next, as it was last shown: one frame of a joined framing, or any number of others. It may still
-/// grow while none of its bytes are written.
-#[derive(Debug)]
-struct Frame {
-    content: Content,
-    len: usize,
-    written: usize,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// One batch from its beginning.
-    Whole,
-    /// Batches, the first of them from a place in its body on.
-    Bodies {
-        batches: u64,
-        first_offset: usize,
-        header: Option<ServerHeader>,
-    },
-    /// That messages were skipped.
-    Notice(Vec<u8>),
-}
-
-impl Content {
-    fn batches(&self) -> u64 {
-        match self {
-            Self::Whole => 1,
-            Self::Bodies { batches, .. } => *batches,
-            Self::Notice(_) => 0,
-        }
-    }
 }
 
 impl Cursor {

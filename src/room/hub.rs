@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::framing::Framing;
 use super::id::Id;
 use super::keys::Keys;
 use super::log::Log;
-use super::notice::Answer;
+use super::member::{Here, Joined, Listening, Membership};
 use super::pool::{HistoryBounds, Pool};
 use super::recency::Recency;
 use super::room::Room;
-use super::start::Start;
 use crate::id::ClientId;
 use crate::time::{Deadlines, Tick};
 
@@ -49,54 +47,6 @@ impl RoomId {
     pub(super) fn index(self) -> usize {
         self.entry() as usize
     }
-}
-
-/// A member's seat in a room. The client holds it, and the hub says whose seat changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Membership {
-    /// The room.
-    pub room: RoomId,
-    seat: u32,
-    /// How the member gets its messages.
-    pub framing: Framing,
-    /// Whether it is told how many listen.
-    pub here: Here,
-}
-
-/// Whether a member is told how many listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Here {
-    /// It does not want to know.
-    Off,
-    /// It was told when it joined, less than a second before the others are: it is left out once.
-    Fresh,
-    /// It is told with the others.
-    On,
-}
-
-/// How a client listens to a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listening {
-    /// How it gets its messages.
-    pub framing: Framing,
-    /// Whether it is told how many listen.
-    pub wants_here: bool,
-    /// Where it starts.
-    pub start: Start,
-}
-
-/// What a new member begins with.
-#[derive(Debug)]
-pub struct Joined {
-    /// Its seat.
-    pub membership: Membership,
-    /// The answer to where it starts.
-    pub answer: Answer,
-    /// The position just before the next message it gets.
-    pub position: Id,
-    /// Where it stands in the log, if there is something that it gets or must not get: a batch, and how many of
-    /// that batch's messages are left out.
-    pub cursor: Option<(u64, u32)>,
 }
 
 /// The bounds on rooms.
@@ -361,19 +311,12 @@ impl Hub {
     }
 }
 
-impl Membership {
-    /// The same room, in the seat of a member that left: `left`.
-    pub fn moved_to(self, left: Self) -> Self {
-        Self {
-            seat: left.seat,
-            ..self
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::batch::Batch;
+    use super::super::framing::Framing;
+    use super::super::notice::Answer;
+    use super::super::start::Start;
     use super::*;
 
     const MANY: Bounds = Bounds {

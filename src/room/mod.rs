@@ -7,11 +7,13 @@
 
 pub mod batch;
 pub mod cursor;
+mod frame;
 pub mod framing;
 pub mod hub;
 pub mod id;
 mod keys;
 pub mod log;
+pub mod member;
 pub mod name;
 pub mod notice;
 pub mod pool;
@@ -23,4 +25,5 @@ mod upkeep;
 
 pub use cursor::Cursor;
 pub use framing::Framing;
-pub use hub::{Hub, Membership, RoomId};
+pub use hub::{Hub, RoomId};
+pub use member::Membership;

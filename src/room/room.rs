@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::Framing;
 use super::framing::FRAMINGS;
-use super::hub::{Listening, ROOM_MEMORY};
+use super::hub::ROOM_MEMORY;
 use super::id::{Epoch, Id};
 use super::log::Log;
+use super::member::Listening;
 use super::notice::Answer;
 use super::pool::Pool;
 use super::recency::{Link, Linked};

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::hub::{Here, Hub, Membership, ROOM_MEMORY, RoomId};
+use super::hub::{Hub, ROOM_MEMORY, RoomId};
+use super::member::{Here, Membership};
 use crate::time::{Entry, Tick};
 
 /// The shortest time between two changes of the number of listeners that are told.

@@ -3,8 +3,8 @@
 use crate::http::status::Refusal;
 use crate::http::{Query, Request};
 use crate::room::framing::Framing;
-use crate::room::hub::Listening;
 use crate::room::id::Id;
+use crate::room::member::Listening;
 use crate::room::start::Start;
 
 /// What a WebSocket asks for; with the subprotocol it reads ids.

@@ -14,7 +14,7 @@ use crate::http::manner::Manner;
 use crate::http::status::Refusal;
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
-use crate::room::hub::{Here, Listening};
+use crate::room::member::{Here, Listening};
 use crate::room::{Membership, notice};
 use crate::ws::close::CloseCode;
 use crate::ws::message::MessageReader;
