@@ -154,6 +154,10 @@ impl<S: Stream> Engine<S> {
         let Some(received) = self.receive_events(id, input) else {
             return;
         };
+        self.offers += received.offers;
+        self.joins += usize::from(received.joined);
+        self.metrics.joined += u64::from(received.joined);
+        self.metrics.messages += u64::from(received.published);
         if received.deferred_len > 0 {
             let rest = input.split_at_mut(input_len - received.deferred_len).1;
             self.defer(id, rest);
@@ -176,7 +180,6 @@ impl<S: Stream> Engine<S> {
         let Self {
             clients,
             hub,
-            metrics,
             config,
             now,
             date,
@@ -226,10 +229,6 @@ impl<S: Stream> Engine<S> {
                 break;
             }
         }
-        self.offers += received.offers;
-        self.joins += usize::from(received.joined);
-        metrics.joined += u64::from(received.joined);
-        metrics.messages += u64::from(received.published);
         self.private_len = self.private_len + client.private_len() - private_len;
         client.note_progress(*now, &config.timeouts);
         Some(received)
