@@ -38,7 +38,8 @@ pub(super) fn listen(
     opening.extend(notice::start(framing, joined.answer, joined.position));
     outbox.push_private(opening);
     if let Some((batch, skip)) = joined.cursor {
-        outbox.begin_behind(Cursor::new(room, framing, batch, skip, hub));
+        let cursor = Cursor::new(room, framing, batch, skip, hub).replaying(hub);
+        outbox.begin_behind(cursor);
     }
     if joined.membership.here != Here::Off {
         // Behind the replay, whose end it marks.

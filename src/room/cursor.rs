@@ -21,6 +21,8 @@ pub struct Cursor {
     batch: u64,
     /// The number of the batch before which the reader stops; it has left the room.
     end: Option<u64>,
+    /// The number of the batch from which on what waits is its send queue: what was there when it joined is not.
+    live_from: u64,
     /// How many messages before the next batch the reader will not get, and has not been told of.
     skipped: u64,
     frame: Option<Frame>,
@@ -38,9 +40,16 @@ impl Cursor {
             skip,
             batch,
             end: None,
+            live_from: batch,
             skipped: 0,
             frame: None,
         }
+    }
+
+    /// The same for a reader that has just joined: it does not fall behind by what it asked to be replayed.
+    pub fn replaying(mut self, hub: &Hub) -> Self {
+        self.live_from = hub.log(self.room).map_or(self.batch, Log::end);
+        self
     }
 
     /// A cursor at a batch of which the socket took `written` bytes directly.
@@ -110,14 +119,14 @@ impl Cursor {
         }
     }
 
-    /// The length of the send queue: how many messages wait. A batch of more than `queue_max` counts as one, because
+    /// The length of the send queue: how many messages wait, without those that were replayed. A batch of more than `queue_max` counts as one, because
     /// its messages were published together: a reader that had taken all before must not be dropped for them.
     pub fn send_queue_len(&self, log: &Log, queue_max: u64) -> u64 {
         let waiting = self.waiting_messages(log);
         if waiting <= queue_max {
             return waiting;
         }
-        let numbers = self.next_batch()..self.stop(log);
+        let numbers = self.next_batch().max(self.live_from)..self.stop(log);
         let counts = numbers.filter_map(|number| {
             let count = log.batch(number)?.message_count();
             Some(count.saturating_sub(self.left_out(number)))

@@ -161,3 +161,40 @@ fn a_reader_that_closes_is_told_of_what_it_missed_before_the_end() {
     expected.push(Item::Close(1000));
     assert_eq!(slow.take(), expected);
 }
+
+#[test]
+fn a_long_replay_that_is_taken_slowly_is_not_a_full_queue() {
+    for kind in Kind::ALL {
+        let mut world = World::with(|config| config.chat.send_queue = SEND_QUEUE);
+        publish(&mut world, 1..=50);
+        let mut slow = world.listen(kind, "", "last=50");
+        slow.peer.set_room(100);
+        world.settle();
+        publish(&mut world, 51..=54);
+        assert!(
+            !slow.peer.is_closed(),
+            "{kind:?} is dropped amid its replay"
+        );
+        slow.peer.set_room(usize::MAX);
+        world.settle();
+        let texts = slow.take_texts();
+        assert_eq!(
+            (texts.len(), texts[53].as_str()),
+            (54, "message 54"),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_of_its_replay_is_dropped_at_a_full_queue_of_what_came_since() {
+    let mut world = World::with(|config| config.chat.send_queue = SEND_QUEUE);
+    publish(&mut world, 1..=50);
+    let slow = world.listen(Kind::Single, "", "last=50");
+    slow.peer.set_room(0);
+    world.settle();
+    publish(&mut world, 51..=54);
+    assert!(!slow.peer.is_closed());
+    publish(&mut world, 55..=55);
+    assert!(slow.peer.is_closed());
+}
