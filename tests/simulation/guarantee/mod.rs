@@ -4,6 +4,7 @@
 //! What each reader received over all its connections is checked against a model of its room: dense, in order, each
 //! message once, every hole announced with its size, and the same text under the same id for all.
 
+mod posts;
 mod settings;
 mod steps;
 
