@@ -8,7 +8,7 @@ use std::time::Duration;
 /// second-level cache and to let others have their turn.
 pub const READ_LEN: usize = 64 * 1024;
 /// How much is read at once from a peer that speaks HTTP: it bounds the answers to pipelined requests.
-pub const HTTP_READ_LEN: usize = 2 * 1024;
+pub const HTTP_READ_LEN: usize = 4 * 1024;
 /// The longest body of a publication of many messages, in bytes.
 pub const PUBLICATION_LEN_MAX: usize = 256 * 1024;
 /// A peer that has more than this of its answers or echoes to take is not read from.

@@ -119,8 +119,9 @@ impl Cursor {
         }
     }
 
-    /// The length of the send queue: how many messages wait, without those that were replayed. A batch of more than `queue_max` counts as one, because
-    /// its messages were published together: a reader that had taken all before must not be dropped for them.
+    /// The length of the send queue: how many messages wait, without those that were replayed. A batch of more than
+    /// `queue_max` counts as one, because its messages were published together: a reader that had taken all before
+    /// must not be dropped for them.
     pub fn send_queue_len(&self, log: &Log, queue_max: u64) -> u64 {
         let waiting = self.waiting_messages(log);
         if waiting <= queue_max {
