@@ -19,11 +19,11 @@ pub const WRITES_PER_TURN: usize = 16;
 /// second, so that signals, deadlines and new connections are not kept waiting by clients that flood a full room.
 pub const OFFERS_PER_TURN: usize = 50_000;
 /// How many clients join a room in a turn; the requests of others wait for the next one.
-pub const JOINS_PER_TURN: usize = 256;
+pub const JOINS_PER_TURN: usize = 64;
 /// How many bytes are written in a turn to clients that are behind; the others have their turn in the next one.
-pub const FLUSHED_LEN_PER_TURN: usize = 16 * 1024 * 1024;
+pub const FLUSHED_LEN_PER_TURN: usize = 4 * 1024 * 1024;
 /// How many connections are accepted in a turn.
-pub const ACCEPTS_PER_TURN: usize = 256;
+pub const ACCEPTS_PER_TURN: usize = 64;
 /// How long the listener rests when descriptors have run out, unless a client leaves before.
 pub const ACCEPT_REST: Duration = Duration::from_secs(1);
 /// How long a peer may take to close its side after it was sent the last bytes.
