@@ -21,7 +21,7 @@
 //!
 //! | what | bytes | when |
 //! |---|---|---|
-//! | itself, its name, its place among the names | 112, 30 and the name, 30 to 55 | while it has listeners or history, and 5 minutes longer |
+//! | itself, its name, its place among the names | 120, 30 and the name, 30 to 55 | while it has listeners or history, and 5 minutes longer |
 //! | its log | 150, and 64 for each batch, up to four times over | while there is something in it, and 5 minutes longer |
 //! | its history | `--history-size`, with what holds each batch | `--history-age` at most |
 //! | what its readers have still to get | four times `--send-queue` messages, or as many publications, and what one turn brings | while one is behind |
