@@ -3,6 +3,7 @@
 mod chat;
 mod client;
 mod connection;
+mod event_source;
 mod log;
 mod pictures;
 mod refusals;
