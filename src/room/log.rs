@@ -66,22 +66,25 @@ impl Log {
     pub fn publish(&mut self, message: &str, messages_max: u64, pool: &mut Pool) -> usize {
         let message = trimmed(message);
         let mut sealed = 0;
-        if !self.open.is_empty() && self.open.is_full_for(message.len()) {
+        if self.open.is_empty() {
+            self.begin(message.len(), pool);
+        } else if self.open.is_full_for(message.len()) {
             self.seal(pool);
+            self.begin(message.len(), pool);
             sealed += 1;
         }
-        if self.open.is_empty() {
-            // Not before: a room that is quiet holds no buffer.
-            let buffer = pool.texts.take();
-            self.open
-                .begin(buffer, self.expected_len.max(message.len()));
-        }
         self.open.push(message);
-        if self.open.message_count() >= messages_max || self.open.is_full_for(0) {
+        if self.open.message_count() >= messages_max || self.open.text_len() >= BATCH_TEXT_MAX {
             self.seal(pool);
             sealed += 1;
         }
         sealed
+    }
+
+    /// Gives the open batch a buffer. Not before its first message: a room that is quiet holds none.
+    fn begin(&mut self, text_len: usize, pool: &mut Pool) {
+        let buffer = pool.texts.take();
+        self.open.begin(buffer, self.expected_len.max(text_len));
     }
 
     /// Says how many bytes of text are about to be published, so that their batch is allocated in one go.
