@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::json;
 
+use support::client::Seat;
+use support::format::Format;
 use support::journal::Journal;
 use support::machine::{self, Cores};
 use support::serve_if_child;
@@ -23,6 +25,17 @@ use support::text::{duration, grouped};
 
 /// No ping falls into the measurement: this is the cost between pings.
 const FANFARE_FLAGS: &[&str] = &["--pong-wait", "2h", "--ping-period", "1h"];
+/// The same with a room for each client, and nothing kept in it.
+const ROOMS_FLAGS: &[&str] = &[
+    "--pong-wait",
+    "2h",
+    "--ping-period",
+    "1h",
+    "--history",
+    "0",
+    "--max-rooms",
+    "100000",
+];
 /// What `--quick` makes of it: enough to prove that it runs, too little to measure.
 const QUICK_CLIENTS: [usize; 2] = [50, 150];
 const QUICK_WINDOW: Duration = Duration::from_millis(100);
@@ -40,6 +53,9 @@ struct Arguments {
     /// Seconds for which the processor time is watched
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Put each client into a room of its own; the rival, which has one room, is left out
+    #[arg(long)]
+    rooms: bool,
     /// Prove that everything runs, in a second
     #[arg(long)]
     quick: bool,
@@ -53,6 +69,8 @@ struct Plan<'a> {
     few: usize,
     many: usize,
     window: Duration,
+    /// Whether each client has a room of its own.
+    has_rooms: bool,
     launch: Launch<'a>,
 }
 
@@ -82,6 +100,9 @@ fn main() -> io::Result<()> {
         format!("CPU/s, {many}"),
     )?;
     for kind in arguments.choice.kinds() {
+        if arguments.rooms && kind == Kind::Rival {
+            continue;
+        }
         let (few, many) = plan.measure(kind)?;
         let growth = many.resident as f64 - few.resident as f64;
         let bytes_per_client = growth / (plan.many - plan.few) as f64;
@@ -108,7 +129,11 @@ impl<'a> Plan<'a> {
     fn new(arguments: &'a Arguments, out: &mut impl Write) -> io::Result<Self> {
         let launch = Launch {
             cores: Cores::pick(),
-            fanfare_flags: FANFARE_FLAGS,
+            fanfare_flags: if arguments.rooms {
+                ROOMS_FLAGS
+            } else {
+                FANFARE_FLAGS
+            },
             linger_ms: None,
             choice: &arguments.choice,
         };
@@ -118,6 +143,7 @@ impl<'a> Plan<'a> {
                 few,
                 many,
                 window: QUICK_WINDOW,
+                has_rooms: arguments.rooms,
                 launch,
             });
         }
@@ -135,6 +161,7 @@ impl<'a> Plan<'a> {
             few: many / 10,
             many,
             window,
+            has_rooms: arguments.rooms,
             launch,
         })
     }
@@ -142,10 +169,15 @@ impl<'a> Plan<'a> {
     /// The cost of few clients, then of many, at one and the same server.
     fn measure(&self, kind: Kind) -> io::Result<(Cost, Cost)> {
         let server = Server::start(kind, self.launch)?;
-        let mut swarm = Swarm::new(server.addr, 1, MESSAGE_LEN)?;
-        swarm.grow(self.few)?;
+        let rooms = if self.has_rooms { self.many } else { 1 };
+        let mut swarm = Swarm::new(server.addr, rooms, MESSAGE_LEN)?;
+        let seat = |client| Seat {
+            format: Format::Plain,
+            room: client % rooms,
+        };
+        swarm.join(&(0..self.few).map(seat).collect::<Vec<_>>())?;
         let few = self.watch(&server)?;
-        swarm.grow(self.many)?;
+        swarm.join(&(self.few..self.many).map(seat).collect::<Vec<_>>())?;
         let many = self.watch(&server)?;
         Ok((few, many))
     }

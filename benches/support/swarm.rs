@@ -12,7 +12,6 @@ use socket2::SockRef;
 use super::client::{Client, Role, Seat};
 use super::clock::Clock;
 use super::connection::{ask, read_head};
-use super::format::Format;
 use super::laggard::{self, Laggard};
 use super::message::{Line, Messages};
 use super::poller::{INPUT, Poller};
@@ -54,15 +53,6 @@ impl Swarm {
             message_len,
             laggards_read_at: Instant::now(),
         })
-    }
-
-    /// Connects more clients to `/ws`, until there are `clients` in all.
-    pub(crate) fn grow(&mut self, clients: usize) -> io::Result<()> {
-        let seat = Seat {
-            format: Format::Plain,
-            room: 0,
-        };
-        self.join(&vec![seat; clients.saturating_sub(self.clients.len())])
     }
 
     /// Connects a client for each of `seats`; only before the first message.
