@@ -10,6 +10,7 @@ pub mod page;
 pub mod query;
 pub mod request;
 pub mod response;
+pub mod room_name;
 pub mod route;
 pub mod status;
 mod target;

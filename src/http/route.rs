@@ -2,8 +2,8 @@
 
 use super::page::Asset;
 use super::response::ROOM_METHODS;
+use super::room_name;
 use crate::config::Config;
-use crate::room::name;
 
 /// What a request asks for. A room is meant by its name; the default room's is empty.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ fn room_of<'a>(path: &'a str, root: &str) -> Option<&'a str> {
         "" => Some(""),
         rest => rest
             .strip_prefix('/')
-            .filter(|name| !name.is_empty() && name::is_valid(name)),
+            .filter(|name| !name.is_empty() && room_name::is_valid(name)),
     }
 }
 

@@ -14,7 +14,6 @@ pub mod id;
 mod keys;
 pub mod log;
 pub mod member;
-pub mod name;
 pub mod notice;
 pub mod pool;
 mod recency;
