@@ -42,7 +42,8 @@ impl<'a> Query<'a> {
     /// # Errors
     /// `400` where a `%` is not followed by two hexadecimal digits, or what comes out is not UTF-8.
     pub fn text(self, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
-        if self.raw.is_empty() {
+        // As it mostly is; only the empty name is in it.
+        if self.raw.is_empty() && !name.is_empty() {
             return Ok(None);
         }
         let found = self
