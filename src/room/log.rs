@@ -31,8 +31,8 @@ pub struct Log {
     needed: u64,
     /// The number of the oldest batch that has not been offered to everybody.
     offered: u64,
-    /// The number of the oldest batch whose offer has not begun. Members that are behind do not get it before: whoever
-    /// catches up would be offered it again.
+    /// The number of the oldest batch whose offer has not begun. Members that are behind do not get it before: one
+    /// that catches up would be offered it again.
     shown: u64,
     /// What was published since the last batch was sealed.
     open: Batch,

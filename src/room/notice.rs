@@ -22,22 +22,22 @@ pub enum Answer {
 /// The first line of a connection: `position` is the one just before its next message. Readers without ids are told
 /// nothing.
 pub fn start(framing: Framing, answer: Answer, position: Id) -> Vec<u8> {
+    if !framing.has_ids() {
+        return Vec::new();
+    }
     let line = match answer {
         Answer::Fresh => format!(":fresh {position}"),
         Answer::Resumed => format!(":resumed {position}"),
         Answer::Gap(count) => format!(":gap {position} {}", shown(count)),
     };
-    match framing {
-        Framing::Lines | Framing::Single => Vec::new(),
-        Framing::NumberedLines | Framing::NumberedSingle => text_message(&line),
-        Framing::Events => {
-            let mut events = format!("{line}\nretry: {RETRY_MS}\nid: {position}\n\n").into_bytes();
-            if let Answer::Gap(count) = answer {
-                events.extend(gap(framing, position, count));
-            }
-            events
-        }
+    if framing.is_websocket() {
+        return text_message(&line);
     }
+    let mut events = format!("{line}\nretry: {RETRY_MS}\nid: {position}\n\n").into_bytes();
+    if let Answer::Gap(count) = answer {
+        events.extend(gap(framing, position, count));
+    }
+    events
 }
 
 /// Messages before `position` are missing: so many, or an unknown number.

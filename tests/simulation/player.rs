@@ -32,7 +32,8 @@ pub(crate) struct Player {
     pub(crate) place: u128,
     /// Whether there was no seat for it, once it was accepted.
     pub(crate) is_refused: Option<bool>,
-    /// Whether the server is going away, so that a request may be answered 503 whoever has a seat.
+    /// Whether the server is going away, so that a request may be answered 503 even to a client
+    /// that has a seat.
     pub(crate) may_be_put_off: bool,
     pub(crate) peer: Peer,
     pub(crate) stage: Stage,
