@@ -8,7 +8,7 @@ use super::format::Format;
 use super::id::{EPOCH_LEN, Id};
 use super::message::Line;
 use super::scan::{Counted, Follower};
-use super::wire::Header;
+use super::wire::{self, Header};
 
 const ID_NAME: &[u8] = b"id: ";
 const DATA_NAME: &[u8] = b"data: ";
@@ -68,12 +68,7 @@ impl Numbered {
     /// Reads what arrived; `on_line` gets the lines of an observer.
     pub(crate) fn feed(&mut self, input: &[u8], mut on_line: impl FnMut(Line)) -> Counted {
         let mut kept = std::mem::take(&mut self.kept);
-        let bytes = if kept.is_empty() {
-            input
-        } else {
-            kept.extend_from_slice(input);
-            &kept
-        };
+        let bytes = wire::behind(&mut kept, input);
         self.counted = Counted::default();
         let used = match self.format {
             Format::Plain | Format::V1 => self.read_frames(bytes, &mut on_line),

@@ -1,7 +1,7 @@
 //! How the swarm reads what a server sent: at a glance, or line by line.
 
 use super::message::Line;
-use super::wire::{HEADER_MAX, Header};
+use super::wire::{self, HEADER_MAX, Header};
 
 /// What some bytes from a server amounted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,12 +80,7 @@ pub(crate) struct Observer {
 impl Observer {
     pub(crate) fn feed(&mut self, input: &[u8], mut on_line: impl FnMut(Line)) -> Counted {
         let mut kept = std::mem::take(&mut self.kept);
-        let bytes = if kept.is_empty() {
-            input
-        } else {
-            kept.extend_from_slice(input);
-            &kept
-        };
+        let bytes = wire::behind(&mut kept, input);
         let mut counted = Counted::default();
         let mut used = 0;
         while let Some(header) = Header::decode(&bytes[used..]) {

@@ -157,3 +157,12 @@ impl Header {
         self.opcode == CLOSE
     }
 }
+
+/// What was left of the last read, and `input` behind it.
+pub(crate) fn behind<'a>(kept: &'a mut Vec<u8>, input: &'a [u8]) -> &'a [u8] {
+    if kept.is_empty() {
+        return input;
+    }
+    kept.extend_from_slice(input);
+    kept
+}

@@ -126,11 +126,6 @@ impl BodyReader {
         }
     }
 
-    /// Whether a byte of the body, or of what surrounds it, has come.
-    pub fn is_begun(&self) -> bool {
-        self.overhead_len > 0 || !self.body.is_empty()
-    }
-
     /// How many bytes are known to come that belong to the body: so much may be read without reading past its end.
     pub fn left(&self) -> usize {
         match self.place {
@@ -462,19 +457,17 @@ mod tests {
     fn memory_grows_with_what_came_up_to_the_bound() {
         let mut reader = BodyReader::new(BodyLength::Known(1000), 1000).expect("within the bound");
         assert!(size_of_val(&reader) <= 80);
-        assert_eq!((reader.buffer_len(), reader.is_begun()), (0, false));
+        assert_eq!(reader.buffer_len(), 0);
         for taken in 1..1000 {
             assert_eq!(reader.next(&mut &mut [b'x'][..]), Ok(None));
             assert!((taken..=2 * taken).contains(&reader.buffer_len()));
             assert!(reader.buffer_len() <= 1000);
-            assert!(reader.is_begun());
         }
         let body = reader.next(&mut &mut [b'x'][..]);
         assert!(body.is_ok_and(|body| body.is_some_and(|body| body.capacity() == 1000)));
         let mut reader = BodyReader::new(BodyLength::Chunked, 1000).expect("a bound");
         assert_eq!(reader.next(&mut &mut b"".to_vec()[..]), Ok(None));
-        assert!(!reader.is_begun());
         assert_eq!(reader.next(&mut &mut b"3e8\r\n".to_vec()[..]), Ok(None));
-        assert_eq!((reader.buffer_len(), reader.is_begun()), (0, true));
+        assert_eq!(reader.buffer_len(), 0);
     }
 }

@@ -172,7 +172,7 @@ impl Batch {
     ) {
         let first = self.first_id(epoch);
         let text = self.bytes.get(SERVER_HEADER_MAX..).unwrap_or_default();
-        let form = Form::build(framing, text, first, buffer);
+        let form = Form::build(framing, text, self.message_count.into(), first, buffer);
         let forms = self.forms.get_or_insert_with(forms);
         if let Some(place) = (framing as usize).checked_sub(1)
             && let Some(place) = forms.get_mut(place)

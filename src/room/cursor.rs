@@ -1,5 +1,6 @@
 //! Where a reader that is behind stands in a room's log, and the frame of which it has a part.
 
+use super::batch::Batch;
 use super::frame::{Content, Frame};
 use super::framing::{self, Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
 use super::hub::{Hub, RoomId};
@@ -139,10 +140,7 @@ impl Cursor {
 
     /// How many bytes are left to be written, give or take the framing.
     pub fn queued_len(&self, log: &Log) -> usize {
-        let text_before = |number| {
-            log.batch(number)
-                .map_or(0, super::batch::Batch::text_before)
-        };
+        let text_before = |number| log.batch(number).map_or(0, Batch::text_before);
         let text_len = text_before(self.stop(log)).saturating_sub(text_before(self.batch));
         let written = self.frame.as_ref().map_or(0, |frame| frame.written);
         usize::try_from(text_len)

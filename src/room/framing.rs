@@ -78,6 +78,18 @@ impl Framing {
         }
     }
 
+    /// What the body of a batch has at most, without a look at each message: the last id is the longest.
+    fn body_len_max(self, text_len: usize, message_count: u64, first: Id) -> usize {
+        let seq = first.seq + message_count;
+        let header_len = if self.is_joined() {
+            0
+        } else {
+            SERVER_HEADER_MAX
+        };
+        let added_len = self.message_len(0, Id { seq, ..first }) + header_len;
+        text_len + usize::try_from(message_count).unwrap_or(usize::MAX) * added_len
+    }
+
     /// Where a message begins in the body of a batch: behind the `skip` messages before it. The first message of
     /// `text` has the id `first`.
     pub(super) fn offset(self, skip: u32, text: &[u8], first: Id) -> usize {
@@ -114,8 +126,14 @@ pub struct Form {
 
 impl Form {
     /// Frames the messages of `text`, the first of which has the id `first`, in an empty buffer.
-    pub fn build(framing: Framing, text: &[u8], first: Id, mut bytes: Vec<u8>) -> Self {
-        let end = framing.offset(u32::MAX, text, first);
+    pub fn build(
+        framing: Framing,
+        text: &[u8],
+        message_count: u64,
+        first: Id,
+        mut bytes: Vec<u8>,
+    ) -> Self {
+        let end = framing.body_len_max(text.len(), message_count, first);
         if is_oversized(&bytes, end) {
             bytes = Vec::new();
         }
@@ -258,7 +276,7 @@ mod tests {
         ];
         for (framing, bytes) in golden {
             let text = b"hi\n\nyou";
-            let form = Form::build(framing, text, first(9), Vec::new());
+            let form = Form::build(framing, text, 3, first(9), Vec::new());
             let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
             assert_eq!(shown(form.whole()), shown(bytes), "{framing:?}");
         }
@@ -275,11 +293,21 @@ mod tests {
         ];
         for framing in [Framing::Lines].into_iter().chain(DERIVED) {
             let text = texts.join("\n");
-            let all = Form::build(framing, text.as_bytes(), first(8), Vec::new());
+            let built = |text: &str, count: usize, seq: usize| {
+                Form::build(
+                    framing,
+                    text.as_bytes(),
+                    count as u64,
+                    first(seq as u64),
+                    Vec::new(),
+                )
+            };
+            let all = built(&text, texts.len(), 8);
+            let len_max = framing.body_len_max(text.len(), texts.len() as u64, first(8));
+            assert!(all.body(framing).len() <= len_max, "{framing:?}");
             for skip in 0..texts.len() {
                 let rest = texts[skip..].join("\n");
-                let rest =
-                    Form::build(framing, rest.as_bytes(), first(8 + skip as u64), Vec::new());
+                let rest = built(&rest, texts.len() - skip, 8 + skip);
                 let offset = framing.offset(skip as u32, text.as_bytes(), first(8));
                 let body = all.body(framing).get(offset..);
                 assert_eq!(body, Some(rest.body(framing)), "{framing:?} {skip}");

@@ -235,7 +235,7 @@ impl Ledger {
     }
 }
 
-/// A message that is unlike all others: who says it, and which of its messages it is.
+/// A message that is unlike all others: its publisher, and its number among that publisher's messages.
 pub fn message(publisher: &str, number: usize) -> String {
     format!("{publisher}.{number}:")
 }
