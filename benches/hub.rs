@@ -24,7 +24,8 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use fanfare::client::Stream;
 use fanfare::config::Config;
-use fanfare::engine::{Engine, Network};
+use fanfare::engine::{Accepted, Engine, Network};
+use fanfare::http::route::Role;
 use fanfare::id::ClientId;
 use fanfare::time::{Now, Tick};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
@@ -117,9 +118,13 @@ struct Prepared {
 impl Network for Prepared {
     type Stream = Sink;
 
-    fn accept(&mut self) -> io::Result<(Sink, SocketAddr)> {
-        let sink = self.sinks.pop().ok_or(ErrorKind::WouldBlock)?;
-        Ok((sink, ([127, 0, 0, 1], 1).into()))
+    fn accept(&mut self) -> io::Result<Accepted<Sink>> {
+        let stream = self.sinks.pop().ok_or(ErrorKind::WouldBlock)?;
+        Ok(Accepted {
+            stream,
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+            role: Role::Public,
+        })
     }
 
     fn register(&mut self, _: &mut Sink, id: ClientId) -> io::Result<()> {

@@ -6,8 +6,6 @@ pub mod socket;
 pub mod timers;
 mod write;
 
-use std::net::SocketAddr;
-
 use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts};
 use crate::id::ClientId;
 use crate::observe::CloseReason;
@@ -89,14 +87,14 @@ impl<S: Stream> Client<S> {
 
 impl<S> Client<S> {
     /// A client that was just accepted; its first request is due within the request timeout.
-    pub fn new(stream: S, peer: SocketAddr, now: Tick, config: &Config) -> Self {
+    pub fn new(stream: S, peer: PeerAddr, now: Tick, config: &Config) -> Self {
         Self {
             stream,
             phase: Phase::Open(Session::default()),
             outbox: Outbox::default(),
             timers: Timers::new(now, &config.timeouts),
             rate: MessageRate::new(config.chat.message_rate, now),
-            peer: peer.into(),
+            peer,
             input: Input::Ready,
             is_writable: true,
         }

@@ -1,13 +1,15 @@
 //! The first part of a turn: connections are accepted, or refused for want of a seat.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 
 use tracing::{info, warn};
 
-use super::{Engine, Network};
+use super::clients::Admission;
+use super::{Accepted, Engine, Network};
+use crate::client::peer::PeerAddr;
 use crate::client::{Client, Stream};
 use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, REFUSED_CLIENTS_MAX};
+use crate::http::route::Role;
 use crate::http::status::Refusal;
 
 impl<S: Stream> Engine<S> {
@@ -24,7 +26,7 @@ impl<S: Stream> Engine<S> {
                 return self.rest_from_accepting();
             }
             match network.accept() {
-                Ok((stream, peer)) => self.admit(network, stream, peer),
+                Ok(accepted) => self.admit(network, accepted),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
                         self.is_acceptable = false;
@@ -68,7 +70,12 @@ impl<S: Stream> Engine<S> {
         self.is_acceptable && self.accept_rest.is_none() && self.drain.is_none()
     }
 
-    fn admit(&mut self, network: &mut impl Network<Stream = S>, mut stream: S, peer: SocketAddr) {
+    fn admit(&mut self, network: &mut impl Network<Stream = S>, accepted: Accepted<S>) {
+        let Accepted {
+            mut stream,
+            peer,
+            role,
+        } = accepted;
         let refusal = self.take_seat(peer);
         if let Some(refusal) = refusal
             && self.refused_count >= REFUSED_CLIENTS_MAX
@@ -92,7 +99,12 @@ impl<S: Stream> Engine<S> {
         }
         self.metrics.accepted += 1;
         let client = Client::new(stream, peer, self.now, &self.config);
-        self.clients.insert(client, refusal);
+        let admission = match (refusal, role) {
+            (Some(refusal), _) => Admission::Refused(refusal),
+            (None, Role::Public) => Admission::Public,
+            (None, Role::Admin) => Admission::Admin,
+        };
+        self.clients.insert(client, admission);
         self.refused_count += usize::from(refusal.is_some());
         // It is read from in this very turn, and only then gets its first deadline: most peers have sent
         // their request by then, and are spared one.
@@ -100,7 +112,7 @@ impl<S: Stream> Engine<S> {
     }
 
     /// Takes a seat for a new client, or says why there is none.
-    fn take_seat(&mut self, peer: SocketAddr) -> Option<Refusal> {
+    fn take_seat(&mut self, peer: PeerAddr) -> Option<Refusal> {
         if self.is_full() {
             Some(Refusal::TooManyClients)
         } else if !self.per_ip.enter(peer.ip()) {

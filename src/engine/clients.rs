@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use slab::Slab;
 
 use crate::client::Client;
+use crate::http::route::Role;
 use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::time::Entry;
@@ -20,8 +21,34 @@ pub(super) struct Slot<S> {
     pub(super) is_listed_readable: bool,
     pub(super) is_listed_writable: bool,
     pub(super) lateness: Lateness,
-    /// Why it is served nothing, if it takes one of the places of clients that are refused for want of a seat.
-    pub(super) refusal: Option<Refusal>,
+    pub(super) admission: Admission,
+}
+
+/// What a client may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// What the public may.
+    Public,
+    /// What those may who operate the server.
+    Admin,
+    /// Nothing: it takes one of the places of clients that are refused for want of a seat.
+    Refused(Refusal),
+}
+
+impl Admission {
+    pub(super) fn role(self) -> Role {
+        match self {
+            Self::Public | Self::Refused(_) => Role::Public,
+            Self::Admin => Role::Admin,
+        }
+    }
+
+    pub(super) fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Public | Self::Admin => None,
+        }
+    }
 }
 
 /// How a client stands with a deadline that bytes which lie unread may have met.
@@ -67,7 +94,7 @@ impl<S> Clients<S> {
     }
 
     /// Adds a client under [`Clients::next_id`].
-    pub(super) fn insert(&mut self, client: Client<S>, refusal: Option<Refusal>) -> ClientId {
+    pub(super) fn insert(&mut self, client: Client<S>, admission: Admission) -> ClientId {
         let id = self.next_id();
         self.slab.insert(Slot {
             client,
@@ -76,7 +103,7 @@ impl<S> Clients<S> {
             is_listed_readable: false,
             is_listed_writable: false,
             lateness: Lateness::OnTime,
-            refusal,
+            admission,
         });
         self.next_generation = self
             .next_generation
@@ -122,6 +149,8 @@ impl<S> Clients<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::config::Config;
     use crate::time::Tick;
@@ -129,13 +158,13 @@ mod tests {
     #[test]
     fn an_id_that_outlives_its_client_finds_nobody() {
         let client = || {
-            let addr = ([127, 0, 0, 1], 1).into();
-            Client::new((), addr, Tick::START, &Config::default())
+            let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+            Client::new((), addr.into(), Tick::START, &Config::default())
         };
         let mut clients = Clients::new();
-        let first = clients.insert(client(), None);
+        let first = clients.insert(client(), Admission::Public);
         assert!(clients.remove(first).is_some());
-        let second = clients.insert(client(), None);
+        let second = clients.insert(client(), Admission::Public);
         assert_eq!(first.slot(), second.slot());
         assert!(clients.get(first).is_none() && clients.get_mut(first).is_none());
         assert!(clients.remove(first).is_none());

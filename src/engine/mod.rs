@@ -18,12 +18,13 @@ mod write;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::client::Stream;
+use crate::client::peer::PeerAddr;
 use crate::config::{Config, READ_LEN};
 use crate::http::Date;
+use crate::http::route::Role;
 use crate::id::ClientId;
 use crate::limits::PerIpLimit;
 use crate::observe::{LogLimiter, Metrics};
@@ -44,13 +45,24 @@ pub trait Network {
     ///
     /// # Errors
     /// `WouldBlock` if there is none; otherwise as the socket says.
-    fn accept(&mut self) -> io::Result<(Self::Stream, SocketAddr)>;
+    fn accept(&mut self) -> io::Result<Accepted<Self::Stream>>;
 
     /// Asks for readiness, in both directions and edge-triggered, to be announced under this id.
     ///
     /// # Errors
     /// As the poll says.
     fn register(&mut self, stream: &mut Self::Stream, id: ClientId) -> io::Result<()>;
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// Its socket.
+    pub stream: S,
+    /// Where the peer is.
+    pub peer: PeerAddr,
+    /// What the listener is for.
+    pub role: Role,
 }
 
 /// All clients, and what happens between them.

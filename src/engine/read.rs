@@ -170,7 +170,10 @@ impl<S: Stream> Engine<S> {
 
     /// Why a client is served nothing, if it is not.
     fn unavailable(&self, id: ClientId) -> Option<Refusal> {
-        let refusal = self.clients.get(id).and_then(|slot| slot.refusal);
+        let refusal = self
+            .clients
+            .get(id)
+            .and_then(|slot| slot.admission.refusal());
         refusal.or(self.drain.as_ref().map(|_| Refusal::ShuttingDown))
     }
 
@@ -189,6 +192,7 @@ impl<S: Stream> Engine<S> {
         let context = Context {
             config,
             date,
+            role: slot.admission.role(),
             unavailable,
         };
         let client = &mut slot.client;

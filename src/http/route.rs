@@ -5,6 +5,15 @@ use super::response::ROOM_METHODS;
 use super::room_name;
 use crate::config::Config;
 
+/// Whom a listener serves, and so what may be asked for there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everybody.
+    Public,
+    /// Those who operate the server.
+    Admin,
+}
+
 /// What a request asks for. A room is meant by its name; the default room's is empty.
 #[derive(Debug)]
 pub enum Route<'a> {

@@ -18,7 +18,8 @@ use signal_hook_mio::v1_0::Signals;
 use tracing::info;
 
 use crate::config::Config;
-use crate::engine::{Engine, Network};
+use crate::engine::{Accepted, Engine, Network};
+use crate::http::route::Role;
 use crate::id::ClientId;
 
 use clock::Clock;
@@ -132,8 +133,13 @@ struct Accepting<'a> {
 impl Network for Accepting<'_> {
     type Stream = TcpStream;
 
-    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.listeners.accept()
+    fn accept(&mut self) -> io::Result<Accepted<TcpStream>> {
+        let (stream, peer) = self.listeners.accept()?;
+        Ok(Accepted {
+            stream,
+            peer: peer.into(),
+            role: Role::Public,
+        })
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: ClientId) -> io::Result<()> {

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use crate::config::Config;
 use crate::http::Date;
 use crate::http::manner::Manner;
+use crate::http::route::Role;
 use crate::http::status::Refusal;
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     /// The time of day.
     pub date: &'a Date,
+    /// What the listener is for that accepted the connection.
+    pub role: Role,
     /// Why no request is served, if none is.
     pub unavailable: Option<Refusal>,
 }

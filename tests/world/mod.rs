@@ -30,7 +30,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fanfare::config::Config;
-use fanfare::engine::{Engine, Network};
+use fanfare::engine::{Accepted, Engine, Network};
+use fanfare::http::route::Role;
 use fanfare::id::ClientId;
 use fanfare::time::{Now, Tick};
 
@@ -60,11 +61,15 @@ pub struct ScriptedNetwork {
 impl Network for ScriptedNetwork {
     type Stream = ScriptedStream;
 
-    fn accept(&mut self) -> io::Result<(ScriptedStream, SocketAddr)> {
+    fn accept(&mut self) -> io::Result<Accepted<ScriptedStream>> {
         match self.backlog.pop_front() {
             Some(Ok(peer)) => {
                 let addr = peer.socket().addr;
-                Ok((ScriptedStream(peer.0), addr))
+                Ok(Accepted {
+                    stream: ScriptedStream(peer.0),
+                    peer: addr.into(),
+                    role: Role::Public,
+                })
             }
             Some(Err(error)) => Err(error),
             None => Err(ErrorKind::WouldBlock.into()),
