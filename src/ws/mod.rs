@@ -4,6 +4,7 @@
 //! "more bytes are needed" is `Ok(None)`, never an error.
 
 pub mod close;
+pub mod deflate;
 pub mod extensions;
 pub mod frame;
 pub mod handshake;
