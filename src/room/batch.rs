@@ -5,7 +5,8 @@
 
 use std::mem;
 
-use super::framing::{self, DERIVED, Form, Framing};
+use super::form::{self, Form};
+use super::framing::{DERIVED, Framing};
 use super::id::{Epoch, ID_LEN_MAX, Id};
 use crate::time::Tick;
 use crate::ws::frame::SERVER_HEADER_MAX;
@@ -100,7 +101,7 @@ impl Batch {
 
     /// Writes the frame header in front of the text. Nothing may be pushed from then on.
     pub fn seal(&mut self, now: Tick) {
-        self.header_len = framing::put_header(&mut self.bytes);
+        self.header_len = form::put_header(&mut self.bytes);
         self.sealed_at = now;
     }
 

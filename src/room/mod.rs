@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod cursor;
+pub mod form;
 mod frame;
 pub mod framing;
 pub mod hub;
