@@ -43,7 +43,7 @@ impl<S: Stream> Client<S> {
             let Some(batch) = hub.log(room).and_then(|log| log.batch(number)) else {
                 return Ok(());
             };
-            let bytes = batch.whole(framing);
+            let bytes = batch.whole(batch.framing_for(framing));
             let len = bytes.len();
             let written = socket::write(&mut self.stream, bytes, &mut self.is_writable)?;
             self.timers.note_written(written);

@@ -47,6 +47,7 @@
 mod addr;
 mod bounds;
 mod chat;
+mod deflate;
 mod environment;
 mod log;
 mod network;
@@ -62,6 +63,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 pub use bounds::*;
 pub use chat::{ChatSettings, SlowPolicy};
+pub use deflate::DeflateSettings;
 pub use environment::{UnknownVariable, unknown_variables};
 pub use log::{LogFormat, LogSettings};
 pub use network::NetworkSettings;
@@ -88,6 +90,9 @@ pub struct Config {
     /// How many rooms there are, and what they keep.
     #[command(flatten)]
     pub rooms: RoomSettings,
+    /// Whether messages are compressed, and how.
+    #[command(flatten)]
+    pub compression: DeflateSettings,
     /// How long each wait may last.
     #[command(flatten)]
     pub timeouts: Timeouts,

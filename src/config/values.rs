@@ -29,6 +29,14 @@ pub(super) fn parse_rate(text: &str) -> Result<u32, String> {
         .map_err(|_| "it must be a whole number, at most 4294967295, or 0 for no limit".to_owned())
 }
 
+/// A level of compression.
+pub(super) fn parse_level(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(level) if (1..=9).contains(&level) => Ok(level),
+        _ => Err("it must be from 1 to 9".to_owned()),
+    }
+}
+
 /// A size in bytes, from 1 B to below 4 GiB.
 pub(super) fn parse_len(text: &str) -> Result<usize, String> {
     let size: ByteSize = text
@@ -139,6 +147,14 @@ mod tests {
         for text in ["5M", "-1", "", "4294967296"] {
             let line = parse_rate(text).expect_err(text);
             assert!(line.starts_with("it must be a whole number"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_one_digit_and_not_zero() {
+        assert_eq!((parse_level("1"), parse_level("9")), (Ok(1), Ok(9)));
+        for text in ["0", "10", "-1", "", "best"] {
+            assert!(parse_level(text).is_err(), "{text}");
         }
     }
 

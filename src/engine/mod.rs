@@ -274,5 +274,7 @@ fn room_bounds(config: &Config) -> Bounds {
             age: rooms.history_age,
         },
         history_len: rooms.max_history,
+        deflate_level: config.compression.deflate_level,
+        deflate_min: config.compression.deflate_min,
     }
 }

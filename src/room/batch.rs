@@ -41,8 +41,8 @@ pub struct Batch {
     pub(super) cursors: u32,
     /// When it was sealed.
     sealed_at: Tick,
-    /// How long the header of the frame is, once sealed.
-    header_len: u8,
+    /// Where the frame begins in `bytes`, once sealed.
+    start: u8,
 }
 
 /// The framings of a batch that are built on demand.
@@ -58,7 +58,7 @@ impl Default for Batch {
             message_count: 0,
             cursors: 0,
             sealed_at: Tick::START,
-            header_len: 0,
+            start: 0,
         }
     }
 }
@@ -101,7 +101,7 @@ impl Batch {
 
     /// Writes the frame header in front of the text. Nothing may be pushed from then on.
     pub fn seal(&mut self, now: Tick) {
-        self.header_len = form::put_header(&mut self.bytes);
+        self.start = form::put_header(Framing::Lines, &mut self.bytes);
         self.sealed_at = now;
     }
 
@@ -126,14 +126,29 @@ impl Batch {
         self.text_before = text_before;
     }
 
-    /// All frames or events of a sealed batch; empty where the framing was not built.
+    /// The framing in which a reader gets this batch: its own, or the plain one where there is no compressed body,
+    /// or one that the reader's window may not hold.
+    #[inline]
+    pub fn framing_for(&self, reader: Framing) -> Framing {
+        let Some(window) = reader.window() else {
+            return reader;
+        };
+        let plain = reader.plain();
+        let is_deflated = self.form(reader).is_some_and(|form| !form.is_none());
+        match is_deflated && window.fits(self.body(plain).len()) {
+            true => reader,
+            false => plain,
+        }
+    }
+
+    /// All frames or events of a sealed batch; empty where the batch has none in this framing.
     #[inline]
     pub fn whole(&self, framing: Framing) -> &[u8] {
         match framing {
-            Framing::Lines => {
-                let start = SERVER_HEADER_MAX - usize::from(self.header_len);
-                self.bytes.get(start..).unwrap_or_default()
-            }
+            Framing::Lines => self
+                .bytes
+                .get(usize::from(self.start)..)
+                .unwrap_or_default(),
             _ => self.form(framing).map_or(&[], Form::whole),
         }
     }
@@ -153,8 +168,7 @@ impl Batch {
 
     #[inline]
     fn form(&self, framing: Framing) -> Option<&Form> {
-        let place = (framing as usize).checked_sub(1)?;
-        self.forms.as_ref()?.get(place)
+        self.forms.as_ref()?.get(framing.derived_place()?)
     }
 
     /// Whether a framing has still to be built.
@@ -163,19 +177,21 @@ impl Batch {
         framing != Framing::Lines && !self.form(framing).is_some_and(Form::is_built)
     }
 
-    /// Builds a framing. `forms` are used where the batch has none yet.
-    pub(super) fn build(
+    /// The form in a framing without compression.
+    pub(super) fn form_in(&self, framing: Framing, epoch: Epoch, buffer: Vec<u8>) -> Form {
+        let first = self.first_id(epoch);
+        Form::build(framing, self.text(), self.message_count(), first, buffer)
+    }
+
+    /// Keeps a form that was built. `forms` are used where the batch has none yet.
+    pub(super) fn keep(
         &mut self,
         framing: Framing,
-        epoch: Epoch,
-        buffer: Vec<u8>,
+        form: Form,
         forms: impl FnOnce() -> Box<Forms>,
     ) {
-        let first = self.first_id(epoch);
-        let text = self.bytes.get(SERVER_HEADER_MAX..).unwrap_or_default();
-        let form = Form::build(framing, text, self.message_count.into(), first, buffer);
         let forms = self.forms.get_or_insert_with(forms);
-        if let Some(place) = (framing as usize).checked_sub(1)
+        if let Some(place) = framing.derived_place()
             && let Some(place) = forms.get_mut(place)
         {
             *place = form;

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::frame::{Content, Frame};
-use super::framing::{self, Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
+use super::framing::{Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
 use super::hub::{Hub, RoomId};
 use super::id::Id;
 use super::log::Log;
@@ -63,10 +63,14 @@ impl Cursor {
     ) -> Self {
         let mut cursor = Self::new(room, framing, batch, 0, hub);
         let batch = hub.log(room).and_then(|log| log.batch(batch));
-        cursor.frame = batch.map(|batch| Frame {
-            content: Content::Whole,
-            len: batch.whole(framing).len(),
-            written,
+        cursor.frame = batch.map(|batch| {
+            let framing = batch.framing_for(framing);
+            Frame {
+                content: Content::Whole,
+                framing,
+                len: batch.whole(framing).len(),
+                written,
+            }
         });
         cursor
     }
@@ -189,7 +193,7 @@ impl Cursor {
             Content::Notice(bytes) => bytes,
             Content::Whole => log
                 .batch(self.batch)
-                .map_or(&[][..], |batch| batch.whole(self.framing)),
+                .map_or(&[][..], |batch| batch.whole(frame.framing)),
             Content::Bodies { .. } => {
                 gather.clear();
                 self.copy(frame, log, GATHER_LEN, gather);
@@ -243,7 +247,7 @@ impl Cursor {
             Content::Notice(bytes) => _ = gather.push(bytes),
             Content::Whole => {
                 let batch = log.batch(self.batch);
-                gather.push(batch.map_or(&[], |batch| batch.whole(self.framing)));
+                gather.push(batch.map_or(&[], |batch| batch.whole(frame.framing)));
             }
             Content::Bodies {
                 batches,
@@ -252,13 +256,13 @@ impl Cursor {
             } => {
                 let numbers = self.batch..self.batch + batches;
                 let bodies = numbers.filter_map(|number| log.batch(number));
-                let mut bodies = bodies.map(|batch| batch.body(self.framing));
+                let mut bodies = bodies.map(|batch| batch.body(frame.framing));
                 let first = bodies.next().unwrap_or_default();
                 let header = header.as_ref().map_or(&[][..], ServerHeader::as_bytes);
                 let _ = gather.push(header)
                     && gather.push(first.get(*first_offset..).unwrap_or_default())
                     && bodies
-                        .all(|body| gather.push(self.framing.separator()) && gather.push(body));
+                        .all(|body| gather.push(frame.framing.separator()) && gather.push(body));
             }
         }
     }
@@ -281,34 +285,44 @@ impl Cursor {
         Frame {
             len: bytes.len(),
             content: Content::Notice(bytes),
+            framing: self.framing,
             written: 0,
         }
     }
 
     fn form_bodies(&self, log: &mut Log, pool: &mut Pool) -> Option<Frame> {
         let stop = self.stop(log);
-        let separator_len = self.framing.separator().len();
-        let (mut batches, mut len, mut first_offset) = (0, 0, 0);
+        let mut framing = self.framing;
+        let (mut batches, mut len, mut text_len, mut first_offset) = (0, 0, 0, 0);
         while self.batch + batches < stop {
             let number = self.batch + batches;
             log.build(number, self.framing, pool);
             let batch = log.batch(number)?;
-            let body_len = batch.body(self.framing).len();
-            let joined_len = if batches == 0 {
-                if self.skip > 0 {
-                    first_offset = batch.offset(self.skip, self.framing, log.epoch());
-                }
-                body_len - first_offset.min(body_len)
-            } else {
-                len + separator_len + body_len
+            let carried = match batches {
+                // Compressed bodies have no place to begin at but the first.
+                0 if self.skip > 0 => self.framing.plain(),
+                _ => batch.framing_for(self.framing),
             };
-            if batches > 0 && joined_len > JOINED_TEXT_MAX {
+            let separator_len = if batches == 0 {
+                0
+            } else {
+                framing.separator().len()
+            };
+            let joined_text_len = text_len + separator_len + batch.body(carried.plain()).len();
+            if batches == 0 {
+                framing = carried;
+                if self.skip > 0 {
+                    first_offset = batch.offset(self.skip, framing, log.epoch());
+                }
+            } else if carried != framing || joined_text_len > JOINED_TEXT_MAX {
                 break;
             }
-            len = joined_len;
+            text_len = joined_text_len;
+            len += separator_len + batch.body(framing).len();
             batches += 1;
         }
-        let header = self.framing.is_joined().then(|| framing::header(len));
+        len -= first_offset.min(len);
+        let header = self.framing.is_joined().then(|| framing.header(len));
         let header_len = header.as_ref().map_or(0, |header| header.as_bytes().len());
         let content = match (batches, first_offset) {
             (0, _) => return None,
@@ -321,6 +335,7 @@ impl Cursor {
         };
         Some(Frame {
             content,
+            framing,
             len: header_len + len,
             written: 0,
         })

@@ -10,8 +10,12 @@ use crate::ws::frame::SERVER_HEADER_MAX;
 pub struct Form {
     bytes: Vec<u8>,
     /// Where the frame begins in `bytes`.
-    start: usize,
+    start: u8,
+    is_built: bool,
 }
+
+/// The set of all forms of a batch is not to grow.
+const _: () = assert!(size_of::<Form>() == 32);
 
 impl Form {
     /// Frames the messages of `text`, the first of which has the id `first`, in an empty buffer.
@@ -38,16 +42,47 @@ impl Form {
             push_message(framing, line, id, &mut bytes);
         }
         let start = match framing.is_joined() {
-            true => SERVER_HEADER_MAX - usize::from(put_header(&mut bytes)),
+            true => put_header(framing, &mut bytes),
             false => 0,
         };
-        Self { bytes, start }
+        Self {
+            bytes,
+            start,
+            is_built: true,
+        }
+    }
+
+    /// Frames a compressed body, in an empty buffer.
+    pub fn deflated(framing: Framing, body: &[u8], mut bytes: Vec<u8>) -> Self {
+        let len = SERVER_HEADER_MAX + body.len();
+        if is_oversized(&bytes, len) {
+            bytes = Vec::new();
+        }
+        bytes.reserve_exact(len);
+        bytes.resize(SERVER_HEADER_MAX, 0);
+        bytes.extend_from_slice(body);
+        let start = put_header(framing, &mut bytes);
+        Self {
+            bytes,
+            start,
+            is_built: true,
+        }
+    }
+
+    /// The form of a batch that has none in this framing.
+    pub fn none() -> Self {
+        Self {
+            is_built: true,
+            ..Self::default()
+        }
     }
 
     /// All frames or events, as a reader that is caught up gets them.
     #[inline]
     pub fn whole(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+        self.bytes
+            .get(usize::from(self.start)..)
+            .unwrap_or_default()
     }
 
     /// The messages without the header of the frame that joins them.
@@ -65,9 +100,15 @@ impl Form {
         self.bytes.capacity()
     }
 
-    /// Whether it was built.
+    /// Whether it was built, or found not to be had.
     pub fn is_built(&self) -> bool {
-        !self.bytes.is_empty()
+        self.is_built
+    }
+
+    /// Whether there are no bytes, because the batch has none in this framing or they were not built.
+    #[inline]
+    pub fn is_none(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// The buffer, emptied.
@@ -77,27 +118,27 @@ impl Form {
     }
 }
 
-/// Writes the header of a frame into the room before its text. Returns the header's length.
-pub(super) fn put_header(bytes: &mut [u8]) -> u8 {
-    let header = header(bytes.len().saturating_sub(SERVER_HEADER_MAX));
-    let len = header.as_bytes().len();
-    if let Some(room) = bytes.get_mut(SERVER_HEADER_MAX - len..SERVER_HEADER_MAX) {
+/// Writes the header of a frame into the room before its body. Returns where the frame begins.
+pub(super) fn put_header(framing: Framing, bytes: &mut [u8]) -> u8 {
+    let header = framing.header(bytes.len().saturating_sub(SERVER_HEADER_MAX));
+    let start = SERVER_HEADER_MAX - header.as_bytes().len();
+    if let Some(room) = bytes.get_mut(start..SERVER_HEADER_MAX) {
         room.copy_from_slice(header.as_bytes());
     }
-    u8::try_from(len).unwrap_or(0)
+    u8::try_from(start).unwrap_or(0)
 }
 
 #[inline]
 fn push_message(framing: Framing, line: &[u8], id: Id, out: &mut Vec<u8>) {
     match framing {
-        Framing::Lines => {}
+        Framing::Lines | Framing::DeflatedLines(_) => {}
         Framing::Single => out.extend_from_slice(header(line.len()).as_bytes()),
         Framing::NumberedSingle => {
             out.extend_from_slice(header(id.encoded_len() + 1 + line.len()).as_bytes());
             id.encode(out);
             out.push(b' ');
         }
-        Framing::NumberedLines => {
+        Framing::NumberedLines | Framing::DeflatedNumberedLines(_) => {
             id.encode(out);
             out.push(b' ');
         }
@@ -115,8 +156,11 @@ fn push_message(framing: Framing, line: &[u8], id: Id, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::framing::{DERIVED, FRAMINGS};
+    use flate2::{Decompress, FlushDecompress};
+
+    use super::super::framing::DERIVED;
     use super::*;
+    use crate::ws::deflate::{Deflater, Window};
 
     fn first(seq: u64) -> Id {
         let id = Id::parse(b"k3v9q2c1-0").expect("an id");
@@ -125,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_framing_has_its_bytes() {
-        let golden: [(Framing, &[u8]); FRAMINGS] = [
+        let golden: [(Framing, &[u8]); 5] = [
             (Framing::Lines, b"\x81\x07hi\n\nyou"),
             (Framing::Single, b"\x81\x02hi\x81\x00\x81\x03you"),
             (
@@ -149,6 +193,36 @@ mod tests {
         }
     }
 
+    /// The text of a compressed message, to whose payload its end is added (RFC 7692 §7.2.2).
+    fn inflate(payload: &[u8]) -> String {
+        let mut text = Vec::with_capacity(1_000);
+        let payload = [payload, b"\x00\x00\xff\xff"].concat();
+        let mut state = Decompress::new(false);
+        let inflated = state.decompress_vec(&payload, &mut text, FlushDecompress::Sync);
+        inflated.expect("good data");
+        assert_eq!(state.total_in(), payload.len() as u64);
+        String::from_utf8(text).expect("it was text")
+    }
+
+    #[test]
+    fn compressed_bodies_join_as_lines_do() {
+        let framing = Framing::DeflatedLines(Window::MAX);
+        let mut deflater = Deflater::new(6);
+        let texts = ["a\nb", "", &"long ".repeat(50), "\n", "end"];
+        let mut joined = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let form = Form::deflated(framing, deflater.deflate(text.as_bytes()), Vec::new());
+            let body = form.body(framing);
+            assert_eq!(inflate(body), *text);
+            assert_eq!(form.whole()[..2], [0xc1, body.len() as u8], "RSV1 marks it");
+            if index > 0 {
+                joined.extend_from_slice(framing.separator());
+            }
+            joined.extend_from_slice(body);
+        }
+        assert_eq!(inflate(&joined), texts.join("\n"));
+    }
+
     #[test]
     fn a_message_begins_where_the_framing_says() {
         let texts = [
@@ -158,7 +232,10 @@ mod tests {
             &"y".repeat(126),
             &"z".repeat(70_000),
         ];
-        for framing in [Framing::Lines].into_iter().chain(DERIVED) {
+        let plain = DERIVED
+            .into_iter()
+            .filter(|framing| framing.window().is_none());
+        for framing in plain.chain([Framing::Lines]) {
             let text = texts.join("\n");
             let built = |text: &str, count: usize, seq: usize| {
                 Form::build(

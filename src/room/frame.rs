@@ -1,5 +1,6 @@
 //! What of a log is written to one reader next, and how much of it has been.
 
+use super::framing::Framing;
 use crate::ws::frame::ServerHeader;
 
 /// What is written next, as it was last shown: one frame of a joined framing, or any number of others. It may still
@@ -7,6 +8,8 @@ use crate::ws::frame::ServerHeader;
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) content: Content,
+    /// The reader's framing, or the plain one for what is not compressed.
+    pub(super) framing: Framing,
     pub(super) len: usize,
     pub(super) written: usize,
 }

@@ -2,9 +2,14 @@
 //!
 //! Lines join: all messages that wait travel in one text message. Every other framing puts finished frames or
 //! events one behind the other, so that what waits is simply their concatenation.
+//!
+//! A deflated framing is a joined one whose body is compressed, once for all readers: no connection has a compressor.
+//! Bodies end where a compressor was flushed, so that they join as they are. A batch that is short, or that does not
+//! shrink, has no such body, and its readers get the plain one.
 
 use super::batch::BATCH_TEXT_MAX;
 use super::id::Id;
+use crate::ws::deflate::Window;
 use crate::ws::frame::{Opcode, SERVER_HEADER_MAX, ServerHeader};
 
 /// The most text that is joined into one frame, in bytes. Common clients close on messages over 1 MiB.
@@ -14,11 +19,10 @@ pub const JOINED_TEXT_MAX: usize = BATCH_TEXT_MAX;
 pub const GATHER_LEN: usize = 64 * 1024;
 
 /// How many framings there are.
-pub const FRAMINGS: usize = 5;
+pub const FRAMINGS: usize = 7;
 
 /// How a reader gets its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Framing {
     /// What waits is one text message, joined by newlines.
     Lines,
@@ -30,6 +34,10 @@ pub enum Framing {
     NumberedSingle,
     /// Server-sent events.
     Events,
+    /// As lines, compressed for readers with such a window.
+    DeflatedLines(Window),
+    /// As numbered lines, compressed for readers with such a window.
+    DeflatedNumberedLines(Window),
 }
 
 /// The framings that are not built with the batch itself, but when a reader wants them.
@@ -38,19 +46,54 @@ pub const DERIVED: [Framing; FRAMINGS - 1] = [
     Framing::NumberedLines,
     Framing::NumberedSingle,
     Framing::Events,
+    Framing::DeflatedLines(Window::MAX),
+    Framing::DeflatedNumberedLines(Window::MAX),
 ];
 
 impl Framing {
+    /// The place among [`DERIVED`], whatever the window is; `None` for lines, which every batch has.
+    #[inline]
+    pub(super) fn derived_place(self) -> Option<usize> {
+        match self {
+            Self::Lines => None,
+            Self::Single => Some(0),
+            Self::NumberedLines => Some(1),
+            Self::NumberedSingle => Some(2),
+            Self::Events => Some(3),
+            Self::DeflatedLines(_) => Some(4),
+            Self::DeflatedNumberedLines(_) => Some(5),
+        }
+    }
+
+    /// The window of a reader that inflates.
+    #[inline]
+    pub fn window(self) -> Option<Window> {
+        match self {
+            Self::DeflatedLines(window) | Self::DeflatedNumberedLines(window) => Some(window),
+            _ => None,
+        }
+    }
+
+    /// The same without compression.
+    #[inline]
+    pub fn plain(self) -> Self {
+        match self {
+            Self::DeflatedLines(_) => Self::Lines,
+            Self::DeflatedNumberedLines(_) => Self::NumberedLines,
+            plain => plain,
+        }
+    }
+
     /// Whether messages that wait are joined into one frame.
     #[inline]
     pub fn is_joined(self) -> bool {
-        matches!(self, Self::Lines | Self::NumberedLines)
+        matches!(self.plain(), Self::Lines | Self::NumberedLines)
     }
 
     /// Whether a reader knows the ids, so that it can be told of a gap.
     #[inline]
     pub fn has_ids(self) -> bool {
-        !matches!(self, Self::Lines | Self::Single)
+        !matches!(self.plain(), Self::Lines | Self::Single)
     }
 
     /// Whether the reader is a WebSocket.
@@ -61,15 +104,27 @@ impl Framing {
 
     /// What stands between the bodies of two batches.
     pub(super) fn separator(self) -> &'static [u8] {
-        if self.is_joined() { b"\n" } else { b"" }
+        match self {
+            Self::Lines | Self::NumberedLines => b"\n",
+            Self::Single | Self::NumberedSingle | Self::Events => b"",
+            Self::DeflatedLines(_) | Self::DeflatedNumberedLines(_) => DEFLATED_NEWLINE,
+        }
     }
 
-    /// The length of a message in the body of a batch, without separators.
+    /// The header of a frame of such a body.
+    pub(super) fn header(self, body_len: usize) -> ServerHeader {
+        match self.window() {
+            Some(_) => ServerHeader::encode_deflated(Opcode::Text, body_len),
+            None => header(body_len),
+        }
+    }
+
+    /// The length of a message in the body of a batch, without separators, before it is compressed.
     fn message_len(self, text_len: usize, id: Id) -> usize {
         let line_len = id.encoded_len() + 1 + text_len;
         match self {
-            Self::Lines => text_len,
-            Self::NumberedLines => line_len,
+            Self::Lines | Self::DeflatedLines(_) => text_len,
+            Self::NumberedLines | Self::DeflatedNumberedLines(_) => line_len,
             Self::Single => header(text_len).as_bytes().len() + text_len,
             Self::NumberedSingle => header(line_len).as_bytes().len() + line_len,
             Self::Events => {
@@ -104,6 +159,10 @@ impl Framing {
 pub(super) const EVENT_ID: &[u8] = b"id: ";
 pub(super) const EVENT_DATA: &[u8] = b"\ndata: ";
 pub(super) const EVENT_END: &[u8] = b"\n\n";
+
+/// A newline between compressed bodies. Each of them ends in the header of a block without compression, as a flush
+/// leaves it (RFC 7692 §7.2.1): the block gets a length, and its complement, of one byte (RFC 1951 §3.2.4).
+const DEFLATED_NEWLINE: &[u8] = b"\x01\x00\xfe\xff\n";
 
 /// The header of a text message.
 #[inline]

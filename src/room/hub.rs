@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::compression::Compression;
 use super::id::Id;
 use super::keys::Keys;
 use super::log::Log;
@@ -62,6 +63,10 @@ pub struct Bounds {
     pub history: HistoryBounds,
     /// What all rooms together keep, in bytes.
     pub history_len: usize,
+    /// How hard batches are compressed, from 1 to 9.
+    pub deflate_level: u32,
+    /// How long they must be to be compressed, in bytes.
+    pub deflate_min: usize,
 }
 
 /// There are as many rooms as may be.
@@ -100,7 +105,10 @@ impl Hub {
             here: Deadlines::default(),
             keys: Keys::default(),
             now: Duration::ZERO,
-            pool: Pool::new(bounds.history),
+            pool: Pool::new(
+                bounds.history,
+                Compression::new(bounds.deflate_level, bounds.deflate_min),
+            ),
             bounds,
         }
     }
@@ -329,6 +337,8 @@ mod tests {
             age: Duration::from_secs(60),
         },
         history_len: 1 << 20,
+        deflate_level: 6,
+        deflate_min: 200,
     };
     const NEW: Listening = Listening {
         framing: Framing::Lines,

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::batch::{BATCH_TEXT_MAX, Batch, trimmed};
+use super::form::Form;
 use super::framing::{DERIVED, Framing};
 use super::id::Epoch;
 use super::pool::Pool;
@@ -191,21 +192,30 @@ impl Log {
         (number, u32::try_from(skip).unwrap_or(u32::MAX))
     }
 
-    /// Builds a framing of a sealed batch, unless it has it.
+    /// Builds a framing of a sealed batch, unless it has it. A compressed one is made of the plain one.
     #[inline]
     pub fn build(&mut self, number: u64, framing: Framing, pool: &mut Pool) {
+        if !self.batch(number).is_some_and(|batch| batch.lacks(framing)) {
+            return;
+        }
+        let is_deflated = framing.window().is_some();
+        if is_deflated {
+            self.build(number, framing.plain(), pool);
+        }
         let epoch = self.epoch;
         let Some(batch) = self.batch_mut(number) else {
             return;
         };
-        if !batch.lacks(framing) {
-            return;
-        }
+        let form = match is_deflated {
+            false => batch.form_in(framing, epoch, pool.framed.take()),
+            true => match pool.compression.deflate(batch.body(framing.plain())) {
+                Some(body) => Form::deflated(framing, body, pool.framed.take()),
+                None => Form::none(),
+            },
+        };
         let len = batch.held_len();
-        let buffer = pool.framed.take();
         let free_forms = &mut pool.free_forms;
-        let forms = || free_forms.pop().unwrap_or_default();
-        batch.build(framing, epoch, buffer, forms);
+        batch.keep(framing, form, || free_forms.pop().unwrap_or_default());
         let added = batch.held_len() - len;
         self.held_len += added;
         pool.needed_len += added;
@@ -338,6 +348,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::batch::Forms;
+    use super::super::compression::Compression;
     use super::super::pool::{Buffers, HistoryBounds, POOL_LEN_MAX};
     use super::*;
 
@@ -348,7 +359,10 @@ mod tests {
     };
 
     fn new() -> (Log, Pool) {
-        (Log::new(Epoch::random(), 0), Pool::new(NONE))
+        (
+            Log::new(Epoch::random(), 0),
+            Pool::new(NONE, Compression::new(6, 20)),
+        )
     }
 
     fn offer(log: &mut Log, pool: &mut Pool) {
@@ -359,7 +373,10 @@ mod tests {
 
     /// A log of one batch for each text, all of them offered.
     fn with_history(bounds: HistoryBounds, texts: &[&str]) -> (Log, Pool) {
-        let (mut log, mut pool) = (Log::new(Epoch::random(), 0), Pool::new(bounds));
+        let (mut log, mut pool) = (
+            Log::new(Epoch::random(), 0),
+            Pool::new(bounds, Compression::new(6, 20)),
+        );
         for text in texts {
             log.publish(text, 1, &mut pool);
             offer(&mut log, &mut pool);
@@ -556,7 +573,7 @@ mod tests {
         let (mut log, mut pool) = with_history(bounds, &["1"]);
         let plain_len = pool.history_len();
         log.publish("2", 1, &mut pool);
-        log.build_news(&[0, 1, 0, 0], &mut pool);
+        log.build_news(&[0, 1, 0, 0, 0, 0], &mut pool);
         let batch = log.batch(1).expect("it is kept");
         assert!(!batch.lacks(Framing::NumberedLines) && batch.lacks(Framing::Events));
         let bytes = batch.whole(Framing::NumberedLines).as_ptr();
@@ -571,7 +588,7 @@ mod tests {
         offer(&mut log, &mut pool);
         assert_eq!((pool.needed_len(), pool.history_len()), (0, 2 * plain_len));
         log.publish("3", 1, &mut pool);
-        log.build_news(&[0, 1, 0, 0], &mut pool);
+        log.build_news(&[0, 1, 0, 0, 0, 0], &mut pool);
         let batch = log.batch(2).expect("it is kept");
         assert_eq!(
             batch.whole(Framing::NumberedLines).as_ptr(),

@@ -6,6 +6,7 @@
 //! starting with an old cursor. Nothing here knows a socket or a clock.
 
 pub mod batch;
+pub mod compression;
 pub mod cursor;
 pub mod form;
 mod frame;

@@ -42,23 +42,23 @@ pub fn start(framing: Framing, answer: Answer, position: Id) -> Vec<u8> {
 
 /// Messages before `position` are missing: so many, or an unknown number.
 pub fn gap(framing: Framing, position: Id, count: Option<u64>) -> Vec<u8> {
-    match framing {
-        Framing::Lines | Framing::Single => Vec::new(),
-        Framing::NumberedLines | Framing::NumberedSingle => {
-            text_message(&format!(":gap {position} {}", shown(count)))
-        }
-        Framing::Events => {
-            format!("event: gap\nid: {position}\ndata: {}\n\n", shown(count)).into_bytes()
-        }
+    if !framing.has_ids() {
+        return Vec::new();
+    }
+    match framing.is_websocket() {
+        true => text_message(&format!(":gap {position} {}", shown(count))),
+        false => format!("event: gap\nid: {position}\ndata: {}\n\n", shown(count)).into_bytes(),
     }
 }
 
 /// How many listen.
 pub fn here(framing: Framing, count: usize) -> Vec<u8> {
-    match framing {
-        Framing::Lines | Framing::Single => Vec::new(),
-        Framing::NumberedLines | Framing::NumberedSingle => text_message(&format!(":here {count}")),
-        Framing::Events => format!("event: here\ndata: {count}\n\n").into_bytes(),
+    if !framing.has_ids() {
+        return Vec::new();
+    }
+    match framing.is_websocket() {
+        true => text_message(&format!(":here {count}")),
+        false => format!("event: here\ndata: {count}\n\n").into_bytes(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::batch::{Forms, KEPT_CAPACITY_MAX};
+use super::compression::Compression;
 use crate::time::Tick;
 
 /// How many bytes of free buffers are kept for all rooms together, for batches and for their framings each.
@@ -34,19 +35,21 @@ pub struct Pool {
     pub(super) framed: Buffers,
     #[expect(clippy::vec_box, reason = "the boxes are what is kept for use")]
     pub(super) free_forms: Vec<Box<Forms>>,
+    pub(super) compression: Compression,
     pub(super) needed_len: usize,
     pub(super) history_len: usize,
 }
 
 impl Pool {
     /// No buffers yet, for logs within `bounds`.
-    pub fn new(bounds: HistoryBounds) -> Self {
+    pub fn new(bounds: HistoryBounds, compression: Compression) -> Self {
         Self {
             bounds,
             now: Tick::START,
             texts: Buffers::default(),
             framed: Buffers::default(),
             free_forms: Vec::new(),
+            compression,
             needed_len: 0,
             history_len: 0,
         }

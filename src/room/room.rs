@@ -47,7 +47,7 @@ pub(super) struct Room {
 }
 
 /// What an empty room costs, besides its name and its place among the names.
-const _: () = assert!(size_of::<Room>() <= 120);
+const _: () = assert!(size_of::<Room>() <= 128);
 const _: () = assert!(size_of::<Option<Room>>() == size_of::<Room>());
 
 impl Linked for Room {
@@ -153,8 +153,7 @@ impl Room {
     }
 
     fn readers_mut(&mut self, framing: Framing) -> Option<&mut u32> {
-        let place = (framing as usize).checked_sub(1)?;
-        self.readers.get_mut(place)
+        self.readers.get_mut(framing.derived_place()?)
     }
 
     /// Lets history go that is too old, and the log when nothing is left of it.

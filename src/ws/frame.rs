@@ -14,6 +14,7 @@ pub const SERVER_HEADER_MAX: usize = 10;
 
 const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
+const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
 const MASK: u8 = 0x80;
 const LEN: u8 = 0x7f;
@@ -150,6 +151,14 @@ pub struct ServerHeader {
 }
 
 impl ServerHeader {
+    /// The same for a compressed message, which RSV1 marks (RFC 7692 §7.2.1).
+    #[inline]
+    pub fn encode_deflated(opcode: Opcode, payload_len: usize) -> Self {
+        let mut header = Self::encode(opcode, payload_len);
+        header.bytes[0] |= RSV1;
+        header
+    }
+
     /// Encodes the header of an unfragmented frame with `payload_len` bytes of payload (RFC 6455 §5.2).
     #[inline]
     pub fn encode(opcode: Opcode, payload_len: usize) -> Self {
