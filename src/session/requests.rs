@@ -107,7 +107,7 @@ fn serve(
         _ if request.has_body() => return Err(Refusal::Body),
         Route::WebSocket(room) => return upgrade(request, room, manner, context),
         Route::Echo => {
-            outbox.push_private(handshake::accept(request, None, date)?);
+            outbox.push_private(handshake::accept(request, None, None, date)?);
             return Ok(Answered::At(Event::OpenedEcho));
         }
         Route::Events(room) => return events(request, room, manner, context),
@@ -161,7 +161,7 @@ fn upgrade(
     let subprotocol = has_ids.then_some(SUBPROTOCOL);
     // What is wrong with it is told to one that asks why it was refused, without an upgrade.
     let listening = listen::websocket(request, has_ids)?;
-    let opening = handshake::accept(request, subprotocol, context.date)?;
+    let opening = handshake::accept(request, subprotocol, None, context.date)?;
     Ok(Answered::At(Event::Listens(Listen {
         room: room.into(),
         listening,

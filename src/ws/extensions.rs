@@ -1,5 +1,33 @@
-//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1). No extension is spoken here, so that whatever is
-//! offered well is declined; what breaks the grammar fails the handshake.
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1), whatever the extensions mean. What breaks it fails
+//! the handshake.
+//!
+//! One parser walks it, extension by extension. It keeps no copy: the parameters are walked again by those who
+//! want them.
+
+/// An extension as it stands in the list: its name, and parameters that follow the grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension<'a> {
+    /// The token before the parameters.
+    pub name: &'a [u8],
+    parameters: &'a [u8],
+}
+
+/// A parameter of an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// The token before the `=`, if there is one.
+    pub name: &'a [u8],
+    /// The value, if it has one.
+    pub value: Option<Value<'a>>,
+}
+
+/// The value of a parameter: a token, which may have been sent in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a>(&'a [u8]);
+
+/// The list breaks the grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
 
 /// Whether the lines of the field are a list of at least one extension, each with its parameters.
 ///
@@ -9,82 +37,111 @@
 /// assert!(!is_valid([&b"permessage-deflate; =15"[..]]));
 /// ```
 pub fn is_valid<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> bool {
-    let mut count = 0;
-    for line in lines {
+    let mut extensions = extensions(lines).peekable();
+    extensions.peek().is_some() && extensions.all(|extension| extension.is_ok())
+}
+
+/// The extensions in the lines of the field, in their order. What follows an error in its line is not looked at.
+pub fn extensions<'a>(
+    lines: impl IntoIterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = Result<Extension<'a>, Malformed>> {
+    lines.into_iter().flat_map(|line| {
         let mut rest = Rest(line);
-        loop {
-            rest.skip_spaces();
-            // Empty members of a list count as nothing (RFC 9110 §5.6.1).
-            if !rest.take_byte(b',') && !rest.0.is_empty() {
-                if !rest.take_extension() {
-                    return false;
-                }
-                count += 1;
+        std::iter::from_fn(move || {
+            let extension = rest.take_member()?;
+            if extension.is_none() {
+                rest = Rest(&[]);
             }
-            if rest.0.is_empty() {
-                break;
-            }
-        }
+            Some(extension.ok_or(Malformed))
+        })
+    })
+}
+
+impl<'a> Extension<'a> {
+    /// The parameters, in their order.
+    pub fn parameters(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
+        let mut rest = Rest(self.parameters);
+        std::iter::from_fn(move || rest.take_parameter())
     }
-    count > 0
+}
+
+impl Value<'_> {
+    /// The bytes of the token. No token has a backslash, so that each is an escape: the byte behind it stands for
+    /// itself.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.0.iter().copied().filter(|&byte| byte != b'\\')
+    }
 }
 
 /// What has not been looked at yet.
 struct Rest<'a>(&'a [u8]);
 
-impl Rest<'_> {
+impl<'a> Rest<'a> {
+    /// Takes the next extension of the list: `None` at its end, `Some(None)` where the grammar is broken.
+    fn take_member(&mut self) -> Option<Option<Extension<'a>>> {
+        // Empty members of a list count as nothing (RFC 9110 §5.6.1).
+        self.skip_spaces();
+        while self.take_byte(b',') {
+            self.skip_spaces();
+        }
+        (!self.0.is_empty()).then(|| self.take_extension())
+    }
+
     /// Takes `token *( ";" parameter )`; the next member, or the end, has to follow.
-    fn take_extension(&mut self) -> bool {
-        if !self.take_token() {
-            return false;
-        }
+    fn take_extension(&mut self) -> Option<Extension<'a>> {
+        let name = self.take_token()?;
         self.skip_spaces();
-        while self.take_byte(b';') {
-            self.skip_spaces();
-            if !self.take_parameter() {
-                return false;
-            }
-            self.skip_spaces();
+        let parameters = self.0;
+        while self.0.starts_with(b";") {
+            self.take_parameter()?;
         }
-        self.0.is_empty() || self.0.starts_with(b",")
+        let parameters = parameters.get(..parameters.len() - self.0.len())?;
+        let is_whole = self.0.is_empty() || self.0.starts_with(b",");
+        is_whole.then_some(Extension { name, parameters })
     }
 
-    /// Takes `token [ "=" ( token | quoted-string ) ]`.
-    fn take_parameter(&mut self) -> bool {
-        if !self.take_token() {
-            return false;
+    /// Takes `";" token [ "=" ( token | quoted-string ) ]` and the spaces behind it.
+    fn take_parameter(&mut self) -> Option<Parameter<'a>> {
+        if !self.take_byte(b';') {
+            return None;
         }
         self.skip_spaces();
-        if !self.take_byte(b'=') {
-            return true;
-        }
+        let name = self.take_token()?;
         self.skip_spaces();
-        self.take_token() || self.take_quoted_token()
+        let mut value = None;
+        if self.take_byte(b'=') {
+            self.skip_spaces();
+            value = Some(match self.take_byte(b'"') {
+                true => self.take_quoted()?,
+                false => Value(self.take_token()?),
+            });
+            self.skip_spaces();
+        }
+        Some(Parameter { name, value })
     }
 
-    fn take_token(&mut self) -> bool {
+    fn take_token(&mut self) -> Option<&'a [u8]> {
         let is_other = |&byte: &u8| !is_token_byte(byte);
         let len = self.0.iter().position(is_other).unwrap_or(self.0.len());
-        self.0 = self.0.split_at(len).1;
-        len > 0
+        let (token, rest) = self.0.split_at(len);
+        self.0 = rest;
+        (!token.is_empty()).then_some(token)
     }
 
-    /// Takes a quoted string whose content, without its escapes, is a token.
-    fn take_quoted_token(&mut self) -> bool {
-        let mut len = 0;
-        if !self.take_byte(b'"') {
-            return false;
-        }
-        while !self.take_byte(b'"') {
-            // The byte behind a backslash stands for itself.
+    /// Takes what follows a quote, up to the next: without its escapes it has to be a token.
+    fn take_quoted(&mut self) -> Option<Value<'a>> {
+        let begin = self.0;
+        while !self.0.starts_with(b"\"") {
             self.take_byte(b'\\');
-            match self.0.split_first() {
-                Some((&byte, rest)) if is_token_byte(byte) => self.0 = rest,
-                _ => return false,
+            let (&byte, rest) = self.0.split_first()?;
+            if !is_token_byte(byte) {
+                return None;
             }
-            len += 1;
+            self.0 = rest;
         }
-        len > 0
+        let quoted = begin.get(..begin.len() - self.0.len())?;
+        self.take_byte(b'"');
+        (!quoted.is_empty()).then_some(Value(quoted))
     }
 
     fn take_byte(&mut self, byte: u8) -> bool {
@@ -158,5 +215,33 @@ mod tests {
         }
         assert!(!is_valid([&b"foo"[..], b"b@r"]));
         assert!(!is_valid([]));
+    }
+
+    #[test]
+    fn names_and_values_are_told_without_quotes_and_escapes() {
+        let told = |line: &'static str| {
+            let mut told = Vec::new();
+            for extension in extensions([line.as_bytes()]) {
+                let Ok(extension) = extension else {
+                    told.push(String::from("malformed"));
+                    continue;
+                };
+                let mut words = String::from_utf8_lossy(extension.name).into_owned();
+                for parameter in extension.parameters() {
+                    words += &format!(" {}", String::from_utf8_lossy(parameter.name));
+                    if let Some(value) = parameter.value {
+                        let value = value.bytes().collect();
+                        words += &format!("={}", String::from_utf8(value).expect("a token"));
+                    }
+                }
+                told.push(words);
+            }
+            told
+        };
+        assert_eq!(told("a"), ["a"]);
+        assert_eq!(told(",a ;b ; c = 1,, d;e=\"2\""), ["a b c=1", "d e=2"]);
+        assert_eq!(told("a;b=\"\\1\\5\";b"), ["a b=15 b"]);
+        assert_eq!(told("a, b;, c"), ["a", "malformed"]);
+        assert_eq!(told(""), [""; 0]);
     }
 }

@@ -5,12 +5,15 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use sha1::{Digest, Sha1};
 
+use super::deflate::{self, Agreement};
 use super::extensions;
 use crate::http::status::Refusal;
 use crate::http::{Date, Request};
 
 /// What the accept key mixes into the client's key (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// The field that offers extensions.
+const EXTENSIONS: &str = "sec-websocket-extensions";
 /// The length of a decoded `Sec-WebSocket-Key`, in bytes.
 const KEY_LEN: usize = 16;
 /// Base64 whose last character may have bits that say nothing: the key in RFC 6455 §4.1 has some.
@@ -31,7 +34,8 @@ pub fn accept_key(key: &[u8]) -> String {
 
 /// The whole `101` answer to a request that asks for an upgrade as it should.
 ///
-/// `subprotocol` is the one that the connection will speak, if any: one that [`offers_subprotocol`] found.
+/// `subprotocol` is the one that the connection will speak, if any: one that [`offers_subprotocol`] found;
+/// `agreement` how its messages may be compressed, if at all: what [`offers_deflate`] found.
 /// Whether the page that asks may connect is decided elsewhere ([`origin::check`](crate::http::origin::check)).
 ///
 /// # Errors
@@ -40,6 +44,7 @@ pub fn accept_key(key: &[u8]) -> String {
 pub fn accept(
     request: &Request<'_>,
     subprotocol: Option<&'static str>,
+    agreement: Option<&Agreement>,
     date: &Date,
 ) -> Result<Vec<u8>, Refusal> {
     if !request.is_http_11 {
@@ -61,7 +66,7 @@ pub fn accept(
         .only_value("sec-websocket-key")
         .filter(|key| is_key(key))
         .ok_or(Refusal::BadKey)?;
-    let mut offers = request.values("sec-websocket-extensions").peekable();
+    let mut offers = request.values(EXTENSIONS).peekable();
     if offers.peek().is_some() && !extensions::is_valid(offers) {
         return Err(Refusal::BadExtensions);
     }
@@ -76,6 +81,10 @@ pub fn accept(
     if let Some(subprotocol) = subprotocol {
         answer.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         answer.extend_from_slice(subprotocol.as_bytes());
+    }
+    if let Some(agreement) = agreement {
+        answer.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        agreement.push_to(&mut answer);
     }
     answer.extend_from_slice(b"\r\n\r\n");
     Ok(answer)
@@ -96,6 +105,11 @@ pub fn offers_subprotocol(request: &Request<'_>, subprotocol: &str) -> Result<bo
         return Err(Refusal::BadSubprotocols);
     }
     Ok(offers.any(|offer| offer == subprotocol.as_bytes()))
+}
+
+/// The compression that the client offers and this server speaks (RFC 7692 §5.1); `None` where there is none.
+pub fn offers_deflate(request: &Request<'_>) -> Option<Agreement> {
+    deflate::negotiate(request.values(EXTENSIONS))
 }
 
 fn is_key(key: &[u8]) -> bool {
@@ -133,7 +147,7 @@ mod tests {
         let mut storage = http::header_storage();
         let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
         let date = Date::at(784_111_777);
-        match accept(&request, None, &date) {
+        match accept(&request, None, None, &date) {
             Ok(answer) => {
                 let answer = String::from_utf8(answer).expect("an answer is ASCII");
                 assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -240,7 +254,8 @@ mod tests {
         let mut storage = http::header_storage();
         let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
         let date = Date::at(784_111_777);
-        let answer = |subprotocol| accept(&request, subprotocol, &date).map(String::from_utf8);
+        let answer =
+            |subprotocol| accept(&request, subprotocol, None, &date).map(String::from_utf8);
         let begin = "HTTP/1.1 101 Switching Protocols\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              Upgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
@@ -248,6 +263,41 @@ mod tests {
         let field = "Sec-WebSocket-Protocol: fanfare.v1\r\n";
         let expected = Ok(Ok(format!("{begin}{field}\r\n")));
         assert_eq!(answer(Some("fanfare.v1")), expected);
+    }
+
+    #[test]
+    fn the_answer_names_the_compression_that_was_agreed_upon_in_a_line_of_its_own() {
+        let answer = |extensions: &str| {
+            let head = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+            let head = format!("{head}{extensions}\r\n");
+            let mut storage = http::header_storage();
+            let request = Request::parse(head.as_bytes(), &mut storage).expect("a good request");
+            let agreement = offers_deflate(&request);
+            let date = Date::at(784_111_777);
+            let answer = accept(&request, None, agreement.as_ref(), &date).expect("a good upgrade");
+            let answer = String::from_utf8(answer).expect("an answer is ASCII");
+            let (_, behind) = answer
+                .split_once("kYGzzhZRbK+xOo=\r\n")
+                .expect("the accept key");
+            behind.to_owned()
+        };
+        let line = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+                    client_no_context_takeover";
+        for (offered, answered) in [
+            ("", String::new()),
+            ("Sec-WebSocket-Extensions: foo\r\n", String::new()),
+            (
+                "Sec-WebSocket-Extensions: foo\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
+                format!("{line}\r\n"),
+            ),
+            (
+                "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n",
+                format!("{line}; server_max_window_bits=9\r\n"),
+            ),
+        ] {
+            assert_eq!(answer(offered), format!("{answered}\r\n"), "{offered}");
+        }
     }
 
     #[test]

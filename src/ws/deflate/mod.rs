@@ -2,9 +2,11 @@
 //! alone, so that no connection owns a compressor or a window, and one compressed form serves all readers.
 
 mod deflater;
+mod negotiation;
 mod window;
 
 pub use deflater::Deflater;
+pub use negotiation::{Agreement, negotiate};
 pub use window::Window;
 
 /// What a sync flush ends with: an empty block without compression, whose length a message leaves out
