@@ -48,7 +48,7 @@ fn decode(c: &mut Criterion) {
         let frame = text_frame(len);
         group.bench_function(BenchmarkId::new("fanfare", len), |b| {
             b.iter(|| {
-                let header = Header::decode(black_box(&frame)).expect("a good frame");
+                let header = Header::decode(black_box(&frame), false).expect("a good frame");
                 assert_eq!(header.expect("a whole one").0.payload_len, len as u64);
             });
         });
@@ -163,7 +163,10 @@ fn by_fanfare(socket: &mut Socket, buffer: &mut [u8]) -> usize {
     let mut text_len = 0;
     while let filled @ 1.. = socket.read(buffer).expect("memory can be read") {
         let mut input = &mut buffer[..filled];
-        while let Some(message) = reader.next(&mut input, STREAM_LEN).expect("good frames") {
+        while let Some(message) = reader
+            .next(&mut input, STREAM_LEN, None)
+            .expect("good frames")
+        {
             if let Incoming::Text(text) = message {
                 text_len += text.len();
             }

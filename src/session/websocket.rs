@@ -17,7 +17,7 @@ pub(super) fn receive_chat<'a>(
     outbox: &mut Outbox,
     message_max: usize,
 ) -> Option<Event<'a>> {
-    Some(match reader.next(input, message_max) {
+    Some(match reader.next(input, message_max, None) {
         Ok(Some(Incoming::Text(text))) => Event::Message(text),
         Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
             Some(text) => Event::Message(text),
@@ -36,7 +36,7 @@ pub(super) fn receive_echo<'a>(
     outbox: &mut Outbox,
     message_max: usize,
 ) -> Option<Event<'a>> {
-    Some(match reader.next(input, message_max) {
+    Some(match reader.next(input, message_max, None) {
         Ok(Some(Incoming::Text(text))) => echo(Opcode::Text, into_bytes(text), outbox),
         Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, outbox),
         Ok(Some(incoming)) => receive_control(&incoming, outbox),

@@ -17,7 +17,7 @@ pub enum CloseCode {
     Protocol = 1002,
     /// The peer sent a type of data that this endpoint does not take.
     Unsupported = 1003,
-    /// A text message, or a close reason, is not UTF-8.
+    /// A text message, or a close reason, is not UTF-8; a compressed message cannot be inflated.
     InvalidPayload = 1007,
     /// The peer broke a rule of this server, not of the protocol.
     Policy = 1008,
@@ -30,7 +30,7 @@ pub enum CloseCode {
 /// A rule that a peer broke. One variant per rule; [`ProtocolError::close_code`] says how it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProtocolError {
-    /// RSV1, RSV2 or RSV3 is set and no extension was negotiated (§5.2).
+    /// RSV1, RSV2 or RSV3 is set and no extension that was negotiated sets it there (§5.2).
     ReservedBits,
     /// Opcodes 3 to 7 and 11 to 15 are reserved (§5.2).
     ReservedOpcode,
@@ -56,6 +56,8 @@ pub enum ProtocolError {
     InvalidCloseReason,
     /// A text message is not UTF-8 (§8.1).
     InvalidUtf8,
+    /// A compressed message cannot be inflated (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A binary message came where only text is understood.
     BinaryNotText,
     /// A message is longer than the configured bound.
@@ -77,7 +79,9 @@ impl ProtocolError {
             | Self::UnfinishedMessage
             | Self::TruncatedCloseCode
             | Self::InvalidCloseCode => CloseCode::Protocol,
-            Self::InvalidCloseReason | Self::InvalidUtf8 => CloseCode::InvalidPayload,
+            Self::InvalidCloseReason | Self::InvalidUtf8 | Self::InvalidDeflate => {
+                CloseCode::InvalidPayload
+            }
             Self::BinaryNotText => CloseCode::Unsupported,
             Self::MessageTooBig => CloseCode::TooBig,
         }
@@ -101,6 +105,7 @@ impl ProtocolError {
             Self::InvalidCloseCode => "the close code must not be sent",
             Self::InvalidCloseReason => "the close reason is not UTF-8",
             Self::InvalidUtf8 => "the text is not UTF-8",
+            Self::InvalidDeflate => "the compressed data is invalid",
             Self::BinaryNotText => "the binary message is not text",
             Self::MessageTooBig => "the message is larger than --max-message",
         }

@@ -64,6 +64,8 @@ impl Opcode {
 pub struct Header {
     /// Whether this frame is the last of its message.
     pub fin: bool,
+    /// Whether this frame begins a compressed message (RFC 7692 §6).
+    pub rsv1: bool,
     /// What the frame carries.
     pub opcode: Opcode,
     /// The masking key (RFC 6455 §5.3).
@@ -75,20 +77,25 @@ pub struct Header {
 impl Header {
     /// Decodes the header at the start of `input`, and returns it with its own length in bytes.
     ///
-    /// `Ok(None)`: `input` is a good beginning, but more bytes are needed; nothing was consumed.
+    /// `allows_rsv1` says that compression was negotiated: the first frame of a message may then set the first
+    /// reserved bit (RFC 7692 §6.1). `Ok(None)`: `input` is a good beginning, but more bytes are needed; nothing was consumed.
     ///
     /// # Errors
     /// The first rule of RFC 6455 §5 that these bytes break, as soon as one of them breaks it.
     #[inline]
-    pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+    pub fn decode(input: &[u8], allows_rsv1: bool) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
         };
-        if first & RSV != 0 {
+        let rsv1 = first & RSV == RSV1 && allows_rsv1;
+        if first & RSV != 0 && !rsv1 {
             return Err(ProtocolError::ReservedBits);
         }
         let fin = first & FIN != 0;
         let opcode = Opcode::decode(first & OPCODE)?;
+        if rsv1 && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(ProtocolError::ReservedBits);
+        }
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControl);
         }
@@ -112,6 +119,7 @@ impl Header {
         };
         let header = Self {
             fin,
+            rsv1,
             opcode,
             key,
             payload_len,
@@ -162,7 +170,17 @@ impl ServerHeader {
     /// Encodes the header of an unfragmented frame with `payload_len` bytes of payload (RFC 6455 §5.2).
     #[inline]
     pub fn encode(opcode: Opcode, payload_len: usize) -> Self {
-        let first = FIN | opcode as u8;
+        Self::encode_from(FIN | opcode as u8, payload_len)
+    }
+
+    /// The same of a frame whose payload is compressed (RFC 7692 §6.1).
+    #[inline]
+    pub fn encode_deflated(opcode: Opcode, payload_len: usize) -> Self {
+        Self::encode_from(FIN | RSV1 | opcode as u8, payload_len)
+    }
+
+    #[inline]
+    fn encode_from(first: u8, payload_len: usize) -> Self {
         let mut bytes = [0; SERVER_HEADER_MAX];
         let len = match (u8::try_from(payload_len), u16::try_from(payload_len)) {
             (Ok(short), _) if short < LEN_16_BIT => {
@@ -192,7 +210,16 @@ impl ServerHeader {
 
 /// Appends a whole server frame to `out`.
 pub fn encode_frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
-    let header = ServerHeader::encode(opcode, payload.len());
+    push_frame(ServerHeader::encode(opcode, payload.len()), payload, out);
+}
+
+/// Appends a whole server frame with a compressed payload to `out`.
+pub fn encode_deflated_frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    let header = ServerHeader::encode_deflated(opcode, payload.len());
+    push_frame(header, payload, out);
+}
+
+fn push_frame(header: ServerHeader, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(header.as_bytes().len() + payload.len());
     out.extend_from_slice(header.as_bytes());
     out.extend_from_slice(payload);
@@ -207,6 +234,7 @@ mod tests {
     fn header(fin: bool, opcode: Opcode, payload_len: u64) -> Header {
         Header {
             fin,
+            rsv1: false,
             opcode,
             key: KEY,
             payload_len,
@@ -246,12 +274,15 @@ mod tests {
         ];
         for (beginning, expected) in golden {
             let bytes = masked(beginning);
-            assert_eq!(Header::decode(&bytes), Ok(Some((expected, bytes.len()))));
-            for cut in 0..bytes.len() {
-                assert_eq!(Header::decode(&bytes[..cut]), Ok(None), "{beginning:x?}");
+            for allows_rsv1 in [false, true] {
+                let decode = |input| Header::decode(input, allows_rsv1);
+                assert_eq!(decode(&bytes), Ok(Some((expected, bytes.len()))));
+                for cut in 0..bytes.len() {
+                    assert_eq!(decode(&bytes[..cut]), Ok(None), "{beginning:x?}");
+                }
+                let behind = [&bytes[..], b"payload"].concat();
+                assert_eq!(decode(&behind), Ok(Some((expected, bytes.len()))));
             }
-            let behind = [&bytes[..], b"payload"].concat();
-            assert_eq!(Header::decode(&behind), Ok(Some((expected, bytes.len()))));
         }
     }
 
@@ -281,9 +312,33 @@ mod tests {
             (&[0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], LengthOverflow),
         ];
         for (bytes, expected) in refused {
-            assert_eq!(Header::decode(bytes), Err(expected), "{bytes:x?}");
             let (_, before) = bytes.split_last().expect("no sample is empty");
-            assert_eq!(Header::decode(before), Ok(None), "{bytes:x?}");
+            assert_eq!(Header::decode(bytes, false), Err(expected), "{bytes:x?}");
+            assert_eq!(Header::decode(before, false), Ok(None), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn the_first_reserved_bit_may_be_set_where_a_compressed_message_begins() {
+        for (first, opcode) in [
+            (0xc1, Opcode::Text),
+            (0x41, Opcode::Text),
+            (0xc2, Opcode::Binary),
+            (0x42, Opcode::Binary),
+        ] {
+            let bytes = masked(&[first, 0x85]);
+            let plain = header(first & FIN != 0, opcode, 5);
+            let expected = Header {
+                rsv1: true,
+                ..plain
+            };
+            assert_eq!(Header::decode(&bytes, true), Ok(Some((expected, 6))));
+            let refused = Err(ProtocolError::ReservedBits);
+            assert_eq!(Header::decode(&[first], false), refused);
+        }
+        for first in [0xc0, 0x40, 0xc8, 0xc9, 0xca, 0xe1, 0xd1, 0xa1, 0x91] {
+            let refused = Err(ProtocolError::ReservedBits);
+            assert_eq!(Header::decode(&[first], true), refused, "{first:x}");
         }
     }
 
@@ -329,8 +384,22 @@ mod tests {
                 bytes[1] |= MASK;
                 bytes.extend_from_slice(&KEY);
                 let expected = header(true, opcode, len as u64);
-                assert_eq!(Header::decode(&bytes), Ok(Some((expected, bytes.len()))));
+                let decoded = Header::decode(&bytes, false);
+                assert_eq!(decoded, Ok(Some((expected, bytes.len()))));
             }
+        }
+    }
+
+    #[test]
+    fn a_compressed_frame_differs_in_one_bit() {
+        for len in [0, 125, 126, 65_535, 65_536] {
+            let (mut plain, mut deflated) = (Vec::new(), Vec::new());
+            encode_frame(Opcode::Text, &vec![7; len], &mut plain);
+            encode_deflated_frame(Opcode::Text, &vec![7; len], &mut deflated);
+            assert_eq!((plain[0], deflated[0]), (0x81, 0xc1));
+            assert_eq!(plain[1..], deflated[1..]);
+            let header = ServerHeader::encode_deflated(Opcode::Text, len);
+            assert!(deflated.starts_with(header.as_bytes()));
         }
     }
 }

@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use std::mem;
 
 use super::close::{self, ProtocolError};
+use super::deflate::Inflater;
 use super::frame::{Header, Opcode};
 use super::mask::apply_mask;
-use super::payload::Payload;
-use super::unfinished::{Received, Stage, Unfinished, admit, take};
+use super::unfinished::{Begun, Received, Stage, Unfinished, admit, inflate, take};
 
 /// What a peer said: a whole message, or a control frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,8 @@ impl MessageReader {
     /// Takes the next message or control frame from the front of `input`, which is unmasked in place.
     ///
     /// `Ok(None)`: all of `input` is consumed and more is needed. A message may have at most
-    /// `message_max` bytes, whether in one frame or in many.
+    /// `message_max` bytes, whether in one frame or in many, and inflated where it is compressed. `inflater` is
+    /// the same for all calls, and `None` where compression was not negotiated: then no message may be compressed.
     ///
     /// # Errors
     /// The first rule the peer broke. The connection is to be failed (RFC 6455 §7.1.7): calling again
@@ -60,6 +61,7 @@ impl MessageReader {
         &mut self,
         input: &mut &'a mut [u8],
         message_max: usize,
+        inflater: Option<&mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         if self.unfinished.is_none() {
             if let Some((key, payload_len)) = short_text(input, message_max) {
@@ -68,9 +70,9 @@ impl MessageReader {
                 apply_mask(payload, key, 0);
                 return whole(Opcode::Text, payload).map(Some);
             }
-            let Some((header, header_len)) = Header::decode(input)? else {
+            let Some((header, header_len)) = Header::decode(input, inflater.is_some())? else {
                 if !input.is_empty() {
-                    return self.stream(input, message_max);
+                    return self.stream(input, message_max, inflater);
                 }
                 return Ok(None);
             };
@@ -80,10 +82,14 @@ impl MessageReader {
                 take(input, header_len);
                 let payload = take(input, payload_len);
                 apply_mask(payload, header.key, 0);
+                if header.rsv1 {
+                    let is_text = header.opcode == Opcode::Text;
+                    return inflate(is_text, payload, message_max, inflater).map(Some);
+                }
                 return whole(header.opcode, payload).map(Some);
             }
         }
-        self.stream(input, message_max)
+        self.stream(input, message_max, inflater)
     }
 
     /// Tells whether the peer is in the middle of a frame or message, and whether of a new one.
@@ -109,7 +115,7 @@ impl MessageReader {
         match self.unfinished.as_deref() {
             None => 0,
             Some(unfinished) => {
-                size_of::<Unfinished>() + unfinished.payload.as_ref().map_or(0, Payload::held_len)
+                size_of::<Unfinished>() + unfinished.message.as_ref().map_or(0, Begun::held_len)
             }
         }
     }
@@ -119,12 +125,17 @@ impl MessageReader {
         &mut self,
         input: &mut &'a mut [u8],
         message_max: usize,
+        mut inflater: Option<&mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         let unfinished = self.unfinished.get_or_insert_default();
         loop {
             let received = match unfinished.stage {
-                Stage::Header { .. } => unfinished.receive_header(input, message_max)?,
-                Stage::Data { .. } => unfinished.receive_data(input, message_max)?,
+                Stage::Header { .. } => {
+                    unfinished.receive_header(input, message_max, inflater.is_some())?
+                }
+                Stage::Data { .. } => {
+                    unfinished.receive_data(input, message_max, inflater.as_deref_mut())?
+                }
                 Stage::Control { .. } => unfinished.receive_control(input)?,
             };
             match received {
@@ -132,7 +143,7 @@ impl MessageReader {
                 Received::Part => {}
                 Received::Whole(incoming) => {
                     // A control frame may have come between the fragments of a message.
-                    if unfinished.payload.is_none() {
+                    if unfinished.message.is_none() {
                         self.unfinished = None;
                     }
                     return Ok(Some(incoming));
@@ -172,14 +183,14 @@ fn whole(opcode: Opcode, payload: &[u8]) -> Result<Incoming<'_>, ProtocolError> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     const MAX: usize = 70_000;
 
     /// A client's frame, with the given first byte (FIN, RSV, opcode).
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    pub(in crate::ws) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![first];
         match payload.len() {
             len @ 0..126 => bytes.push(0x80 | len as u8),
@@ -199,17 +210,21 @@ mod tests {
         bytes
     }
 
-    type Outcome = (Vec<Incoming<'static>>, Option<ProtocolError>);
+    pub(in crate::ws) type Outcome = (Vec<Incoming<'static>>, Option<ProtocolError>);
 
     /// Feeds the pieces to one reader; collects what comes out, up to the first error.
-    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    pub(in crate::ws) fn read_by<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+        message_max: usize,
+        mut inflater: Option<&mut Inflater>,
+    ) -> Outcome {
         let mut reader = MessageReader::default();
         let mut out = Vec::new();
         for piece in pieces {
             let mut piece = piece.to_vec();
             let mut input = &mut piece[..];
             loop {
-                match reader.next(&mut input, MAX) {
+                match reader.next(&mut input, message_max, inflater.as_deref_mut()) {
                     Ok(Some(incoming)) => out.push(own(incoming)),
                     Ok(None) => break,
                     Err(error) => return (out, Some(error)),
@@ -218,6 +233,10 @@ mod tests {
             assert!(input.is_empty(), "a reader that needs more has taken all");
         }
         (out, None)
+    }
+
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        read_by(pieces, MAX, None)
     }
 
     fn own(incoming: Incoming<'_>) -> Incoming<'static> {
@@ -231,26 +250,39 @@ mod tests {
     }
 
     /// Whole, byte by byte, and cut in two at every place (at some of them, where the stream is long).
-    fn read_every_way(bytes: &[u8]) -> Outcome {
-        let whole = read([bytes]);
-        assert_eq!(read(bytes.chunks(1)), whole, "byte by byte");
+    pub(in crate::ws) fn read_every_way_by(
+        bytes: &[u8],
+        message_max: usize,
+        mut inflater: Option<&mut Inflater>,
+    ) -> Outcome {
+        let mut read = |pieces: &[&[u8]]| {
+            let pieces = pieces.iter().copied();
+            read_by(pieces, message_max, inflater.as_deref_mut())
+        };
+        let whole = read(&[bytes]);
+        let single: Vec<_> = bytes.chunks(1).collect();
+        assert_eq!(read(&single), whole, "byte by byte");
         let step = (bytes.len() / 300).max(1);
         for cut in (0..=bytes.len()).step_by(step) {
             let (head, tail) = bytes.split_at(cut);
-            assert_eq!(read([head, tail]), whole, "cut at {cut}");
+            assert_eq!(read(&[head, tail]), whole, "cut at {cut}");
         }
         whole
     }
 
-    fn text(text: &str) -> Incoming<'static> {
+    fn read_every_way(bytes: &[u8]) -> Outcome {
+        read_every_way_by(bytes, MAX, None)
+    }
+
+    pub(in crate::ws) fn text(text: &str) -> Incoming<'static> {
         Incoming::Text(Cow::Owned(text.to_owned()))
     }
 
-    fn binary(bytes: &[u8]) -> Incoming<'static> {
+    pub(in crate::ws) fn binary(bytes: &[u8]) -> Incoming<'static> {
         Incoming::Binary(Cow::Owned(bytes.to_vec()))
     }
 
-    fn ping(payload: &[u8]) -> Incoming<'static> {
+    pub(in crate::ws) fn ping(payload: &[u8]) -> Incoming<'static> {
         Incoming::Ping(Cow::Owned(payload.to_vec()))
     }
 
@@ -388,9 +420,12 @@ mod tests {
         assert_eq!(size_of_val(&reader), size_of::<usize>());
         let mut bytes = frame(0x81, b"Hello");
         let (head, tail) = bytes.split_at_mut(8);
-        assert_eq!(reader.next(&mut { head }, MAX), Ok(None));
+        assert_eq!(reader.next(&mut { head }, MAX, None), Ok(None));
         assert!(reader.held_len() > 0);
-        assert_eq!(reader.next(&mut { tail }, MAX), Ok(Some(text("Hello"))));
+        assert_eq!(
+            reader.next(&mut { tail }, MAX, None),
+            Ok(Some(text("Hello")))
+        );
         assert_eq!(reader.held_len(), 0);
     }
 
@@ -401,16 +436,16 @@ mod tests {
         let mut bytes = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x89, b"")].concat();
         let (first, rest) = bytes.split_at_mut(8);
         let (mut second, last) = rest.split_at_mut(8);
-        assert_eq!(reader.next(&mut { first }, MAX), Ok(None));
+        assert_eq!(reader.next(&mut { first }, MAX, None), Ok(None));
         assert_eq!(reader.note_progress(), Progress::Begun);
         assert_eq!(reader.note_progress(), Progress::Unfinished);
-        assert_eq!(reader.next(&mut second, MAX), Ok(Some(text("one"))));
-        assert_eq!(reader.next(&mut second, MAX), Ok(None));
+        assert_eq!(reader.next(&mut second, MAX, None), Ok(Some(text("one"))));
+        assert_eq!(reader.next(&mut second, MAX, None), Ok(None));
         assert_eq!(reader.note_progress(), Progress::Begun);
         let mut last = last;
-        assert_eq!(reader.next(&mut last, MAX), Ok(Some(text("two"))));
+        assert_eq!(reader.next(&mut last, MAX, None), Ok(Some(text("two"))));
         assert!(matches!(
-            reader.next(&mut last, MAX),
+            reader.next(&mut last, MAX, None),
             Ok(Some(Incoming::Ping(_)))
         ));
         assert_eq!(reader.note_progress(), Progress::Between);
@@ -421,7 +456,7 @@ mod tests {
         let mut reader = MessageReader::default();
         let mut bytes = frame(0x82, &vec![0; MAX]);
         bytes.truncate(14);
-        assert_eq!(reader.next(&mut &mut bytes[..], MAX), Ok(None));
+        assert_eq!(reader.next(&mut &mut bytes[..], MAX, None), Ok(None));
         assert!(reader.held_len() < 400, "{}", reader.held_len());
     }
 
@@ -430,15 +465,15 @@ mod tests {
     fn one_byte_fragments_never_hold_more_than_the_bound_and_a_little() {
         let mut reader = MessageReader::default();
         let mut first = frame(0x01, b"x");
-        assert_eq!(reader.next(&mut &mut first[..], MAX), Ok(None));
+        assert_eq!(reader.next(&mut &mut first[..], MAX, None), Ok(None));
         for _ in 1..MAX {
             let mut bytes = frame(0x00, b"x");
-            assert_eq!(reader.next(&mut &mut bytes[..], MAX), Ok(None));
+            assert_eq!(reader.next(&mut &mut bytes[..], MAX, None), Ok(None));
             assert!(reader.held_len() <= MAX + 4096);
         }
         let mut one_more = frame(0x00, b"x");
         assert_eq!(
-            reader.next(&mut &mut one_more[..], MAX),
+            reader.next(&mut &mut one_more[..], MAX, None),
             Err(ProtocolError::MessageTooBig)
         );
     }

@@ -62,9 +62,7 @@ impl Payload {
                     .map_err(|_| ProtocolError::InvalidUtf8)
             }
             Self::Binary(bytes) => {
-                let growth = growth(bytes.len(), bytes.capacity(), piece.len(), message_max);
-                bytes.reserve_exact(growth);
-                bytes.extend_from_slice(piece);
+                push_bytes(bytes, piece, message_max);
                 Ok(())
             }
         }
@@ -79,13 +77,20 @@ impl Payload {
     }
 }
 
-/// How many bytes to reserve so that `more` fit: doubling, but never past `message_max` unless needed.
+/// Appends a piece to bytes that stay within `len_max`, and so does their capacity.
+pub(super) fn push_bytes(bytes: &mut Vec<u8>, piece: &[u8], len_max: usize) {
+    let growth = growth(bytes.len(), bytes.capacity(), piece.len(), len_max);
+    bytes.reserve_exact(growth);
+    bytes.extend_from_slice(piece);
+}
+
+/// How many bytes to reserve so that `more` fit: doubling, but never past `len_max` unless needed.
 ///
 /// The standard growth would overshoot the bound by up to its double.
-fn growth(len: usize, capacity: usize, more: usize, message_max: usize) -> usize {
+fn growth(len: usize, capacity: usize, more: usize, len_max: usize) -> usize {
     let needed = len + more;
     if needed <= capacity {
         return 0;
     }
-    needed.max(message_max.min(2 * capacity)) - len
+    needed.max(len_max.min(2 * capacity)) - len
 }

@@ -4,18 +4,30 @@ use std::borrow::Cow;
 use std::mem;
 
 use super::close::{self, ProtocolError};
+use super::deflate::{Inflater, deflated_max};
 use super::frame::{CLIENT_HEADER_MAX, CONTROL_PAYLOAD_MAX, Header, Opcode};
 use super::mask::apply_mask;
 use super::message::Incoming;
-use super::payload::Payload;
+use super::payload::{self, Payload};
 
 /// A frame, a message or both of which only a part has come.
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
     pub(super) stage: Stage,
-    pub(super) payload: Option<Payload>,
+    pub(super) message: Option<Begun>,
     /// Whether [`MessageReader::note_progress`] has told of it.
     pub(super) is_noted: bool,
+}
+
+/// What has come of a message.
+#[derive(Debug)]
+pub(super) enum Begun {
+    Plain(Payload),
+    /// It is inflated when it is whole: then one inflater serves all peers.
+    Deflated {
+        is_text: bool,
+        compressed: Vec<u8>,
+    },
 }
 
 #[derive(Debug)]
@@ -59,6 +71,7 @@ impl Unfinished {
         &mut self,
         input: &mut &mut [u8],
         message_max: usize,
+        allows_rsv1: bool,
     ) -> Result<Received, ProtocolError> {
         let Stage::Header { bytes, len } = &mut self.stage else {
             return Ok(Received::Part);
@@ -72,13 +85,14 @@ impl Unfinished {
             *place = *byte;
         }
         let filled_len = known_len + free.len();
-        let Some((header, header_len)) = Header::decode(bytes.split_at(filled_len).0)? else {
+        let filled = bytes.split_at(filled_len).0;
+        let Some((header, header_len)) = Header::decode(filled, allows_rsv1)? else {
             *len = filled_len;
             take(input, filled_len - known_len);
             return Ok(Received::NeedMore);
         };
         take(input, header_len - known_len);
-        admit(&header, self.payload.as_ref(), message_max)?;
+        admit(&header, self.message.as_ref(), message_max)?;
         self.stage = if header.opcode.is_control() {
             Stage::Control {
                 header,
@@ -86,8 +100,7 @@ impl Unfinished {
                 received: 0,
             }
         } else {
-            let is_text = header.opcode == Opcode::Text;
-            self.payload.get_or_insert_with(|| Payload::new(is_text));
+            self.message.get_or_insert_with(|| Begun::by(&header));
             Stage::Data {
                 header,
                 received: 0,
@@ -100,16 +113,17 @@ impl Unfinished {
         &mut self,
         input: &mut &mut [u8],
         message_max: usize,
+        inflater: Option<&mut Inflater>,
     ) -> Result<Received, ProtocolError> {
-        let (Stage::Data { header, received }, Some(payload)) =
-            (&mut self.stage, &mut self.payload)
+        let (Stage::Data { header, received }, Some(message)) =
+            (&mut self.stage, &mut self.message)
         else {
             return Ok(Received::Part);
         };
         let piece = take_up_to(input, header.payload_len - *received);
         apply_mask(piece, header.key, *received);
         *received += piece.len() as u64;
-        payload.push(piece, message_max)?;
+        message.push(piece, message_max)?;
         if *received < header.payload_len {
             return Ok(Received::NeedMore);
         }
@@ -118,14 +132,10 @@ impl Unfinished {
         if !fin {
             return Ok(Received::Part);
         }
-        if !payload.is_complete() {
-            return Err(ProtocolError::InvalidUtf8);
+        match self.message.take() {
+            Some(message) => message.finish(message_max, inflater).map(Received::Whole),
+            None => Ok(Received::Part),
         }
-        Ok(match self.payload.take() {
-            Some(Payload::Text { text, .. }) => Received::Whole(Incoming::Text(Cow::Owned(text))),
-            Some(Payload::Binary(bytes)) => Received::Whole(Incoming::Binary(Cow::Owned(bytes))),
-            None => Received::Part,
-        })
     }
 
     pub(super) fn receive_control(
@@ -160,21 +170,106 @@ impl Unfinished {
     }
 }
 
-/// Checks a data frame's place in the order of fragments (RFC 6455 §5.4) and the message's size.
+impl Begun {
+    /// Nothing yet of the message that a frame begins.
+    fn by(header: &Header) -> Self {
+        let is_text = header.opcode == Opcode::Text;
+        match header.rsv1 {
+            true => Self::Deflated {
+                is_text,
+                compressed: Vec::new(),
+            },
+            false => Self::Plain(Payload::new(is_text)),
+        }
+    }
+
+    fn received_len(&self) -> usize {
+        match self {
+            Self::Plain(payload) => payload.received_len(),
+            Self::Deflated { compressed, .. } => compressed.len(),
+        }
+    }
+
+    /// The bytes held, as capacity.
+    pub(super) fn held_len(&self) -> usize {
+        match self {
+            Self::Plain(payload) => payload.held_len(),
+            Self::Deflated { compressed, .. } => compressed.capacity(),
+        }
+    }
+
+    fn push(&mut self, piece: &[u8], message_max: usize) -> Result<(), ProtocolError> {
+        match self {
+            Self::Plain(payload) => payload.push(piece, message_max),
+            Self::Deflated { compressed, .. } => {
+                payload::push_bytes(compressed, piece, deflated_max(message_max));
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(
+        self,
+        message_max: usize,
+        inflater: Option<&mut Inflater>,
+    ) -> Result<Incoming<'static>, ProtocolError> {
+        match self {
+            Self::Plain(payload) => finish(payload),
+            Self::Deflated {
+                is_text,
+                compressed,
+            } => inflate(is_text, &compressed, message_max, inflater),
+        }
+    }
+}
+
+/// The message that a whole compressed payload holds (RFC 7692 §6.2).
+pub(super) fn inflate(
+    is_text: bool,
+    compressed: &[u8],
+    message_max: usize,
+    inflater: Option<&mut Inflater>,
+) -> Result<Incoming<'static>, ProtocolError> {
+    // Without one, no header was let through that begins such a message.
+    let inflater = inflater.ok_or(ProtocolError::ReservedBits)?;
+    let mut payload = Payload::new(is_text);
+    inflater.inflate(compressed, &mut payload, message_max)?;
+    finish(payload)
+}
+
+fn finish(payload: Payload) -> Result<Incoming<'static>, ProtocolError> {
+    if !payload.is_complete() {
+        return Err(ProtocolError::InvalidUtf8);
+    }
+    Ok(match payload {
+        Payload::Text { text, .. } => Incoming::Text(Cow::Owned(text)),
+        Payload::Binary(bytes) => Incoming::Binary(Cow::Owned(bytes)),
+    })
+}
+
+/// Checks a data frame's place in the order of fragments (RFC 6455 §5.4) and the message's size, which for a
+/// compressed one is the size that it is sent in.
 pub(super) fn admit(
     header: &Header,
-    begun: Option<&Payload>,
+    begun: Option<&Begun>,
     message_max: usize,
 ) -> Result<(), ProtocolError> {
-    let begun_len = match (header.opcode, begun) {
+    let (begun_len, is_deflated) = match (header.opcode, begun) {
         (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
         (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
         (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
-        (Opcode::Continuation, Some(payload)) => payload.received_len() as u64,
-        (Opcode::Text | Opcode::Binary, None) => 0,
+        (Opcode::Continuation, Some(message)) => (
+            message.received_len() as u64,
+            matches!(message, Begun::Deflated { .. }),
+        ),
+        (Opcode::Text | Opcode::Binary, None) => (0, header.rsv1),
+    };
+    let len_max = match is_deflated {
+        true => deflated_max(message_max),
+        false => message_max,
     };
     // Both are below 2^63.
-    if begun_len + header.payload_len > message_max as u64 {
+    if begun_len + header.payload_len > len_max as u64 {
         return Err(ProtocolError::MessageTooBig);
     }
     Ok(())

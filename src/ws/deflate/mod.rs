@@ -2,10 +2,14 @@
 //! alone, so that no connection owns a compressor or a window, and one compressed form serves all readers.
 
 mod deflater;
+mod inflater;
 mod negotiation;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use deflater::Deflater;
+pub use inflater::{Inflater, deflated_max};
 pub use negotiation::{Agreement, negotiate};
 pub use window::Window;
 
