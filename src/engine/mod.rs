@@ -31,6 +31,7 @@ use crate::observe::{LogLimiter, Metrics};
 use crate::room::hub::{Bounds, Hub};
 use crate::room::pool::HistoryBounds;
 use crate::time::{Deadlines, Entry, Now, Tick};
+use crate::ws::deflate::Inflater;
 
 use clients::Clients;
 use drain::Drain;
@@ -98,6 +99,8 @@ pub struct Engine<S> {
     buffer: Vec<u8>,
     /// What is queued for a client that is behind is put together here for one write.
     gather: Vec<u8>,
+    /// Whatever is compressed that peers send goes through this.
+    inflater: Inflater,
     /// Connections may be waiting, which is not looked at before the listener's rest is over.
     is_acceptable: bool,
     accept_rest: Option<Tick>,
@@ -129,6 +132,7 @@ impl<S: Stream> Engine<S> {
             closed: Vec::new(),
             buffer: vec![0; READ_LEN],
             gather: Vec::new(),
+            inflater: Inflater::default(),
             is_acceptable: false,
             accept_rest: None,
             drain: None,

@@ -14,7 +14,7 @@ use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::room::{Hub, Membership};
-use crate::session::{Closing, Context, Event};
+use crate::session::{Closing, Codec, Context, Event};
 use crate::ws::close::CloseCode;
 
 /// An entry of the list of clients that may be readable.
@@ -186,6 +186,7 @@ impl<S: Stream> Engine<S> {
             config,
             now,
             date,
+            inflater,
             ..
         } = self;
         let slot = clients.get_mut(id)?;
@@ -200,7 +201,11 @@ impl<S: Stream> Engine<S> {
         let private_len = client.private_len();
         // A client that is being closed has no session: its bytes are discarded.
         while let Some((session, outbox)) = client.session() {
-            match session.receive(&mut input, outbox, &context) {
+            let codec = Codec {
+                inflater,
+                deflater: hub.deflater(),
+            };
+            match session.receive(&mut input, outbox, &context, codec) {
                 Some(Event::Message(text)) => {
                     received.publish(&text, session.membership(), hub);
                 }
@@ -210,8 +215,8 @@ impl<S: Stream> Engine<S> {
                     client.timers_mut().note_pong(*now, &config.timeouts);
                 }
                 Some(Event::Answered) => {}
-                Some(Event::OpenedEcho) => {
-                    session.enter_echo();
+                Some(Event::OpenedEcho(window)) => {
+                    session.enter_echo(window);
                     client.open(id, *now, &config.timeouts);
                 }
                 Some(Event::Listens(listen)) => {

@@ -20,6 +20,7 @@ use super::recency::Recency;
 use super::room::Room;
 use crate::id::ClientId;
 use crate::time::{Deadlines, Tick};
+use crate::ws::deflate::Deflater;
 
 /// Why looking up a member's room cannot fail.
 const IS_KEPT: &str = "a room is kept while it has members";
@@ -234,6 +235,12 @@ impl Hub {
             self.news.push_back((self.now + linger, id));
         }
         room.is_listed = true;
+    }
+
+    /// The compressor that all share.
+    #[inline]
+    pub fn deflater(&mut self) -> &mut Deflater {
+        &mut self.pool.compression.deflater
     }
 
     /// The id of the last message of a room that was just entered.

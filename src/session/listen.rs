@@ -6,25 +6,31 @@ use crate::room::framing::Framing;
 use crate::room::id::Id;
 use crate::room::member::Listening;
 use crate::room::start::Start;
+use crate::ws::deflate::Window;
 
-/// What a WebSocket asks for; with the subprotocol it reads ids.
-pub(super) fn websocket(request: &Request<'_>, has_ids: bool) -> Result<Listening, Refusal> {
+/// What a WebSocket asks for: with the subprotocol it reads ids, and with a window it inflates. Messages that are not
+/// joined are too short to be compressed.
+pub(super) fn websocket(
+    request: &Request<'_>,
+    has_ids: bool,
+    window: Option<Window>,
+) -> Result<Listening, Refusal> {
     let query = request.query;
     let last = query.number("last")?;
     let is_joined = query.switch("coalesce")?.unwrap_or(true);
-    // There is no compression to decline yet, but a value has to be one.
-    query.switch("deflate")?;
     let since = parse_since(query)?;
     if !has_ids && since.is_some() {
         // It could not be told of a gap.
         return Err(Refusal::SinceOnPlain);
     }
     Ok(Listening {
-        framing: match (has_ids, is_joined) {
-            (false, true) => Framing::Lines,
-            (false, false) => Framing::Single,
-            (true, true) => Framing::NumberedLines,
-            (true, false) => Framing::NumberedSingle,
+        framing: match (has_ids, is_joined, window) {
+            (false, false, _) => Framing::Single,
+            (true, false, _) => Framing::NumberedSingle,
+            (false, true, None) => Framing::Lines,
+            (true, true, None) => Framing::NumberedLines,
+            (false, true, Some(window)) => Framing::DeflatedLines(window),
+            (true, true, Some(window)) => Framing::DeflatedNumberedLines(window),
         },
         wants_here: has_ids && query.switch("here")?.unwrap_or(false),
         start: start(since.map(Some), last),

@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::room::member::{Here, Listening};
 use crate::room::{Membership, notice};
 use crate::ws::close::CloseCode;
+use crate::ws::deflate::{Deflater, Inflater, Window};
 use crate::ws::message::MessageReader;
 
 pub use crate::ws::message::Progress;
@@ -36,6 +37,15 @@ pub struct Context<'a> {
     pub unavailable: Option<Refusal>,
 }
 
+/// What all connections share that compress.
+#[derive(Debug)]
+pub struct Codec<'a> {
+    /// For what peers send.
+    pub inflater: &'a mut Inflater,
+    /// For what they are sent alone.
+    pub deflater: &'a mut Deflater,
+}
+
 /// What a peer's bytes amount to, for everybody else.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -45,8 +55,8 @@ pub enum Event<'a> {
     Listens(Listen),
     /// The peer publishes by HTTP, and waits for an answer.
     Publishes(Publication),
-    /// The peer is a WebSocket from now on, and talks to itself.
-    OpenedEcho,
+    /// The peer is a WebSocket from now on, and talks to itself; with such a window, if it compresses.
+    OpenedEcho(Option<Window>),
     /// The peer publishes a message in its room.
     Message(Cow<'a, str>),
     /// The peer got what it asked for: a pong, an echo.
@@ -144,6 +154,8 @@ pub enum Session {
     Echo {
         /// The message that has come in part.
         reader: MessageReader,
+        /// The window of a peer that compresses.
+        window: Option<Window>,
     },
 }
 
@@ -164,13 +176,18 @@ impl Session {
         input: &mut &'a mut [u8],
         outbox: &mut Outbox,
         context: &Context<'_>,
+        codec: Codec<'_>,
     ) -> Option<Event<'a>> {
         let message_max = context.config.chat.max_message;
         match self {
-            Self::Chat { reader, .. } => {
-                websocket::receive_chat(reader, input, outbox, message_max)
+            Self::Chat { reader, membership } => {
+                let inflater = membership.framing.window().map(|_| codec.inflater);
+                websocket::receive_chat(reader, input, outbox, message_max, inflater)
             }
-            Self::Echo { reader } => websocket::receive_echo(reader, input, outbox, message_max),
+            Self::Echo { reader, window } => {
+                let codec = window.map(|window| (window, codec));
+                websocket::receive_echo(reader, input, outbox, message_max, codec)
+            }
             Self::Http(http) => http.receive(input, outbox, context),
             Self::Events { .. } => None,
         }
@@ -189,9 +206,10 @@ impl Session {
     }
 
     /// The peer talks to itself from now on.
-    pub fn enter_echo(&mut self) {
+    pub fn enter_echo(&mut self, window: Option<Window>) {
         *self = Self::Echo {
             reader: MessageReader::default(),
+            window,
         };
     }
 
@@ -289,7 +307,7 @@ impl Session {
         let is_begun = match self {
             Self::Http(http) => http.is_mid_request(),
             Self::Events { .. } => false,
-            Self::Chat { reader, .. } | Self::Echo { reader } => reader.is_mid_message(),
+            Self::Chat { reader, .. } | Self::Echo { reader, .. } => reader.is_mid_message(),
         };
         match is_begun {
             true => Progress::Unfinished,
@@ -303,7 +321,7 @@ impl Session {
         match self {
             Self::Http(http) if http.is_mid_request() => Progress::Begun,
             Self::Http(_) | Self::Events { .. } => Progress::Between,
-            Self::Chat { reader, .. } | Self::Echo { reader } => reader.note_progress(),
+            Self::Chat { reader, .. } | Self::Echo { reader, .. } => reader.note_progress(),
         }
     }
 }

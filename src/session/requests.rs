@@ -2,13 +2,14 @@
 
 use super::http::Post;
 use super::{Closing, Context, Event, Listen, Publication, listen};
-use crate::config::PUBLICATION_LEN_MAX;
+use crate::config::{Config, PUBLICATION_LEN_MAX};
 use crate::http::body::BodyReader;
 use crate::http::manner::Manner;
 use crate::http::route::{READ_METHODS, Route};
 use crate::http::status::{Refusal, Status};
 use crate::http::{self, Request, origin, preflight};
 use crate::outbox::Outbox;
+use crate::ws::deflate::Agreement;
 use crate::ws::handshake;
 
 /// The subprotocol whose lines carry ids.
@@ -107,8 +108,10 @@ fn serve(
         _ if request.has_body() => return Err(Refusal::Body),
         Route::WebSocket(room) => return upgrade(request, room, manner, context),
         Route::Echo => {
-            outbox.push_private(handshake::accept(request, None, None, date)?);
-            return Ok(Answered::At(Event::OpenedEcho));
+            let agreement = agree_on_deflate(request, config)?;
+            outbox.push_private(handshake::accept(request, None, agreement.as_ref(), date)?);
+            let window = agreement.map(|agreement| agreement.window);
+            return Ok(Answered::At(Event::OpenedEcho(window)));
         }
         Route::Events(room) => return events(request, room, manner, context),
         Route::Page(asset) => {
@@ -160,14 +163,26 @@ fn upgrade(
     let has_ids = handshake::offers_subprotocol(request, SUBPROTOCOL)?;
     let subprotocol = has_ids.then_some(SUBPROTOCOL);
     // What is wrong with it is told to one that asks why it was refused, without an upgrade.
-    let listening = listen::websocket(request, has_ids)?;
-    let opening = handshake::accept(request, subprotocol, None, context.date)?;
+    let agreement = agree_on_deflate(request, context.config)?;
+    let window = agreement.as_ref().map(|agreement| agreement.window);
+    let listening = listen::websocket(request, has_ids, window)?;
+    let agreement = agreement.filter(|_| listening.framing.window().is_some());
+    let opening = handshake::accept(request, subprotocol, agreement.as_ref(), context.date)?;
     Ok(Answered::At(Event::Listens(Listen {
         room: room.into(),
         listening,
         opening,
         manner: manner.closing(),
     })))
+}
+
+/// What compression is agreed on, if the server compresses and the peer offers and does not decline it.
+fn agree_on_deflate(request: &Request<'_>, config: &Config) -> Result<Option<Agreement>, Refusal> {
+    let is_wanted = request.query.switch("deflate")?.unwrap_or(true);
+    Ok(match config.compression.deflate && is_wanted {
+        true => handshake::offers_deflate(request),
+        false => None,
+    })
 }
 
 fn events(

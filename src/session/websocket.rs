@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Closing, Event};
+use super::{Closing, Codec, Event};
 use crate::observe::CloseReason;
 use crate::outbox::Outbox;
 use crate::ws::close::{self, CloseCode, ProtocolError};
+use crate::ws::deflate::{Deflater, Inflater, Window};
 use crate::ws::frame::{self, Opcode, ServerHeader};
 use crate::ws::message::{Incoming, MessageReader};
 
@@ -16,8 +17,9 @@ pub(super) fn receive_chat<'a>(
     input: &mut &'a mut [u8],
     outbox: &mut Outbox,
     message_max: usize,
+    inflater: Option<&mut Inflater>,
 ) -> Option<Event<'a>> {
-    Some(match reader.next(input, message_max, None) {
+    Some(match reader.next(input, message_max, inflater) {
         Ok(Some(Incoming::Text(text))) => Event::Message(text),
         Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
             Some(text) => Event::Message(text),
@@ -35,10 +37,14 @@ pub(super) fn receive_echo<'a>(
     input: &mut &'a mut [u8],
     outbox: &mut Outbox,
     message_max: usize,
+    codec: Option<(Window, Codec<'_>)>,
 ) -> Option<Event<'a>> {
-    Some(match reader.next(input, message_max, None) {
-        Ok(Some(Incoming::Text(text))) => echo(Opcode::Text, into_bytes(text), outbox),
-        Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, outbox),
+    let (inflater, deflater) = codec
+        .map(|(window, codec)| (codec.inflater, (window, codec.deflater)))
+        .unzip();
+    Some(match reader.next(input, message_max, inflater) {
+        Ok(Some(Incoming::Text(text))) => echo(Opcode::Text, into_bytes(text), deflater, outbox),
+        Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, deflater, outbox),
         Ok(Some(incoming)) => receive_control(&incoming, outbox),
         Ok(None) => return None,
         Err(error) => fail(error),
@@ -74,8 +80,20 @@ fn fail(error: ProtocolError) -> Event<'static> {
     Event::Closing(close(error.close_code(), CloseReason::Protocol(error)))
 }
 
-/// A long message moves into the outbox as it is, behind a header of its own.
-fn echo(opcode: Opcode, payload: Cow<'_, [u8]>, outbox: &mut Outbox) -> Event<'static> {
+/// A long message moves into the outbox as it is, behind a header of its own. One is compressed, however short it is,
+/// for a peer that inflates and whose window may hold it.
+fn echo(
+    opcode: Opcode,
+    payload: Cow<'_, [u8]>,
+    deflater: Option<(Window, &mut Deflater)>,
+    outbox: &mut Outbox,
+) -> Event<'static> {
+    if let Some((_, deflater)) = deflater.filter(|(window, _)| window.fits(payload.len())) {
+        let mut bytes = Vec::new();
+        frame::encode_deflated_frame(opcode, deflater.deflate(&payload), &mut bytes);
+        outbox.push_private(bytes);
+        return Event::Served;
+    }
     match payload {
         Cow::Borrowed(payload) => {
             let mut bytes = Vec::new();

@@ -159,14 +159,6 @@ pub struct ServerHeader {
 }
 
 impl ServerHeader {
-    /// The same for a compressed message, which RSV1 marks (RFC 7692 §7.2.1).
-    #[inline]
-    pub fn encode_deflated(opcode: Opcode, payload_len: usize) -> Self {
-        let mut header = Self::encode(opcode, payload_len);
-        header.bytes[0] |= RSV1;
-        header
-    }
-
     /// Encodes the header of an unfragmented frame with `payload_len` bytes of payload (RFC 6455 §5.2).
     #[inline]
     pub fn encode(opcode: Opcode, payload_len: usize) -> Self {
