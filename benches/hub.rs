@@ -118,12 +118,12 @@ struct Prepared {
 impl Network for Prepared {
     type Stream = Sink;
 
-    fn accept(&mut self) -> io::Result<Accepted<Sink>> {
+    fn accept(&mut self, role: Role) -> io::Result<Accepted<Sink>> {
         let stream = self.sinks.pop().ok_or(ErrorKind::WouldBlock)?;
         Ok(Accepted {
             stream,
             peer: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
-            role: Role::Public,
+            role,
         })
     }
 
@@ -176,7 +176,7 @@ impl Room {
             said: 0,
             ids,
         };
-        room.engine.note_acceptable();
+        room.engine.note_acceptable(Role::Public);
         while room.engine.metrics().joined < member_count as u64 {
             room.engine.turn(&mut room.network, NOW);
         }

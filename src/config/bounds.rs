@@ -31,6 +31,9 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// Connections beyond a limit on clients that are told so with a `503` at the same time. Of more, those
 /// beyond `--max-clients` wait in the backlog, and those beyond `--max-clients-per-ip` are closed.
 pub const REFUSED_CLIENTS_MAX: usize = 64;
+/// Connections to the admin address that are served at the same time. They have seats of their own, so that who
+/// operates the server is served when it is full; more are refused like clients beyond a limit.
+pub const ADMIN_CLIENTS_MAX: usize = 16;
 /// How long sent bytes may stay unacknowledged, or unsent before a closed window, at the least, before the
 /// kernel gives the peer up. Without it, a peer that vanished would hold its send buffer for a quarter of
 /// an hour.

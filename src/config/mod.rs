@@ -153,7 +153,7 @@ impl Config {
     /// # Errors
     /// A line that says how many descriptors the wanted number of clients needs.
     pub fn client_limit(&self, descriptors: usize) -> Result<usize, String> {
-        let overhead = RESERVED_DESCRIPTORS + REFUSED_CLIENTS_MAX;
+        let overhead = RESERVED_DESCRIPTORS + REFUSED_CLIENTS_MAX + ADMIN_CLIENTS_MAX;
         let possible = descriptors.saturating_sub(overhead);
         let wanted = self.network.max_clients.unwrap_or(possible.max(1));
         if wanted > possible {
@@ -207,10 +207,10 @@ mod tests {
     #[test]
     fn as_many_clients_are_taken_as_descriptors_allow() {
         let config = Config::default();
-        assert_eq!(config.client_limit(1_024), Ok(1_024 - 96));
-        assert_eq!(config.client_limit(97), Ok(1));
-        assert!(config.client_limit(96).is_err());
-        let line = "1 client needs 97 open files and the limit is 50; raise it with ulimit -n";
+        assert_eq!(config.client_limit(1_024), Ok(1_024 - 112));
+        assert_eq!(config.client_limit(113), Ok(1));
+        assert!(config.client_limit(112).is_err());
+        let line = "1 client needs 113 open files and the limit is 50; raise it with ulimit -n";
         assert_eq!(config.client_limit(50), Err(line.to_owned()));
     }
 
@@ -218,15 +218,15 @@ mod tests {
     fn more_clients_than_descriptors_allow_are_refused() {
         let config = |max_clients| with(|config| config.network.max_clients = Some(max_clients));
         assert_eq!(config(10).client_limit(1_024), Ok(10));
-        assert_eq!(config(928).client_limit(1_024), Ok(928));
-        let line = config(929).client_limit(1_024).expect_err("one too many");
+        assert_eq!(config(912).client_limit(1_024), Ok(912));
+        let line = config(913).client_limit(1_024).expect_err("one too many");
         assert!(
-            line.starts_with("929 clients need 1025 open files"),
+            line.starts_with("913 clients need 1025 open files"),
             "{line}"
         );
         assert!(config(usize::MAX).client_limit(1_024).is_err());
         assert!(line.ends_with("or lower --max-clients"), "{line}");
-        let line = config(2).client_limit(96).expect_err("not even one");
+        let line = config(2).client_limit(112).expect_err("not even one");
         assert!(line.ends_with("raise it with ulimit -n"), "{line}");
     }
 

@@ -8,28 +8,51 @@ use super::clients::Admission;
 use super::{Accepted, Engine, Network};
 use crate::client::peer::PeerAddr;
 use crate::client::{Client, Stream};
-use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, REFUSED_CLIENTS_MAX};
+use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, ADMIN_CLIENTS_MAX, REFUSED_CLIENTS_MAX};
 use crate::http::route::Role;
 use crate::http::status::Refusal;
+use crate::time::Tick;
+
+/// What is known of the listeners of one role.
+#[derive(Debug, Default)]
+pub(super) struct AcceptState {
+    /// Connections may be waiting, which is not looked at before the rest is over.
+    is_acceptable: bool,
+    /// Until when nothing is accepted.
+    rest: Option<Tick>,
+}
 
 impl<S: Stream> Engine<S> {
-    /// Accepts what waits, within the budget of a turn.
+    /// Remembers that connections may be waiting at a listener of this role.
+    pub fn note_acceptable(&mut self, role: Role) {
+        self.accept_state_mut(role).is_acceptable = true;
+    }
+
+    /// Accepts what waits, within the budgets of a turn. Those who operate the server come first, and whatever
+    /// keeps the public waiting does not keep them.
     pub(super) fn accept(&mut self, network: &mut impl Network<Stream = S>) {
-        if self.accept_rest.is_some_and(|due| due <= self.now) {
-            self.accept_rest = None;
+        self.accept_for(Role::Admin, ADMIN_CLIENTS_MAX, network);
+        self.accept_for(Role::Public, ACCEPTS_PER_TURN, network);
+    }
+
+    fn accept_for(&mut self, role: Role, budget: usize, network: &mut impl Network<Stream = S>) {
+        let now = self.now;
+        let state = self.accept_state_mut(role);
+        if state.rest.is_some_and(|due| due <= now) {
+            state.rest = None;
         }
-        if !self.may_accept() {
+        if !self.may_accept_for(role) {
             return;
         }
-        for _ in 0..ACCEPTS_PER_TURN {
-            if self.is_full() && self.refused_count >= REFUSED_CLIENTS_MAX {
-                return self.rest_from_accepting();
+        for _ in 0..budget {
+            if self.is_full(role) && self.refused_count >= REFUSED_CLIENTS_MAX {
+                return self.rest_from_accepting(role);
             }
-            match network.accept() {
+            match network.accept(role) {
                 Ok(accepted) => self.admit(network, accepted),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
-                        self.is_acceptable = false;
+                        self.accept_state_mut(role).is_acceptable = false;
                         return;
                     }
                     // The connection is gone or may not be had; the next one may be better.
@@ -48,7 +71,7 @@ impl<S: Stream> Engine<S> {
                         if self.log_limiter.allow(self.now) {
                             warn!(%error, clients = self.clients.len(), "cannot accept, resting");
                         }
-                        return self.rest_from_accepting();
+                        return self.rest_from_accepting(role);
                     }
                 },
             }
@@ -56,18 +79,45 @@ impl<S: Stream> Engine<S> {
     }
 
     /// Lets connections wait in the backlog until a client leaves, or a while has passed.
-    fn rest_from_accepting(&mut self) {
-        self.accept_rest = Some(self.now.after(ACCEPT_REST));
+    fn rest_from_accepting(&mut self, role: Role) {
+        self.accept_state_mut(role).rest = Some(self.now.after(ACCEPT_REST));
     }
 
-    /// Whether as many clients are connected as may be, not counting those that were refused.
-    fn is_full(&self) -> bool {
-        self.clients.len() - self.refused_count >= self.client_limit
+    fn accept_state_mut(&mut self, role: Role) -> &mut AcceptState {
+        match role {
+            Role::Public => &mut self.public_accept,
+            Role::Admin => &mut self.admin_accept,
+        }
     }
 
-    /// Whether connections may be waiting and the listener neither rests nor is closed.
+    /// Whether as many clients of this role are connected as may be, not counting those that were refused.
+    fn is_full(&self, role: Role) -> bool {
+        match role {
+            Role::Public => {
+                self.clients.len() - self.refused_count - self.admin_count >= self.client_limit
+            }
+            Role::Admin => self.admin_count >= ADMIN_CLIENTS_MAX,
+        }
+    }
+
+    /// Whether connections may be waiting that may be accepted now.
     pub(super) fn may_accept(&self) -> bool {
-        self.is_acceptable && self.accept_rest.is_none() && self.drain.is_none()
+        self.may_accept_for(Role::Admin) || self.may_accept_for(Role::Public)
+    }
+
+    /// Whether connections may be waiting at listeners of this role, which neither rest nor are closed.
+    fn may_accept_for(&self, role: Role) -> bool {
+        let (state, is_closed) = match role {
+            Role::Public => (&self.public_accept, self.drain.is_some()),
+            Role::Admin => (&self.admin_accept, false),
+        };
+        state.is_acceptable && state.rest.is_none() && !is_closed
+    }
+
+    /// When the rests from accepting are over.
+    pub(super) fn accept_rests(&self) -> impl Iterator<Item = Tick> {
+        let rests = [self.public_accept.rest, self.admin_accept.rest];
+        rests.into_iter().flatten()
     }
 
     fn admit(&mut self, network: &mut impl Network<Stream = S>, accepted: Accepted<S>) {
@@ -76,7 +126,7 @@ impl<S: Stream> Engine<S> {
             peer,
             role,
         } = accepted;
-        let refusal = self.take_seat(peer);
+        let refusal = self.take_seat(peer, role);
         if let Some(refusal) = refusal
             && self.refused_count >= REFUSED_CLIENTS_MAX
         {
@@ -86,50 +136,57 @@ impl<S: Stream> Engine<S> {
             }
             return;
         }
+        let admission = match (refusal, role) {
+            (Some(refusal), _) => Admission::Refused(refusal),
+            (None, Role::Public) => Admission::Public,
+            (None, Role::Admin) => Admission::Admin,
+        };
+        self.refused_count += usize::from(refusal.is_some());
         let id = self.clients.next_id();
         if let Err(error) = network.register(&mut stream, id) {
             self.metrics.accept_failures += 1;
             if self.log_limiter.allow(self.now) {
                 warn!(%error, %peer, "cannot watch a connection, closing it");
             }
-            if refusal.is_none() {
-                self.per_ip.leave(peer.ip());
-            }
+            self.give_seat_back(peer, admission);
             return;
         }
         self.metrics.accepted += 1;
         let client = Client::new(stream, peer, self.now, &self.config);
-        let admission = match (refusal, role) {
-            (Some(refusal), _) => Admission::Refused(refusal),
-            (None, Role::Public) => Admission::Public,
-            (None, Role::Admin) => Admission::Admin,
-        };
         self.clients.insert(client, admission);
-        self.refused_count += usize::from(refusal.is_some());
         // It is read from in this very turn, and only then gets its first deadline: most peers have sent
         // their request by then, and are spared one.
         self.enqueue(id);
     }
 
     /// Takes a seat for a new client, or says why there is none.
-    fn take_seat(&mut self, peer: PeerAddr) -> Option<Refusal> {
-        if self.is_full() {
-            Some(Refusal::TooManyClients)
-        } else if !self.per_ip.enter(peer.ip()) {
-            Some(Refusal::TooManyFromAddress)
-        } else {
-            None
+    fn take_seat(&mut self, peer: PeerAddr, role: Role) -> Option<Refusal> {
+        if self.is_full(role) {
+            return Some(Refusal::TooManyClients);
+        }
+        match role {
+            Role::Public if !self.per_ip.enter(peer.ip()) => Some(Refusal::TooManyFromAddress),
+            Role::Public => None,
+            Role::Admin => {
+                self.admin_count += 1;
+                None
+            }
         }
     }
 
     /// Gives back the seat of a client that is gone, or the place kept for one that was refused.
-    pub(super) fn give_seat_back(&mut self, client: &Client<S>, is_refused: bool) {
-        if is_refused {
-            self.refused_count -= 1;
-        } else {
-            self.per_ip.leave(client.peer.ip());
+    fn give_seat_back(&mut self, peer: PeerAddr, admission: Admission) {
+        match admission {
+            Admission::Refused(_) => self.refused_count -= 1,
+            Admission::Public => self.per_ip.leave(peer.ip()),
+            Admission::Admin => self.admin_count -= 1,
         }
-        // Its descriptor is free for a connection that waits.
-        self.accept_rest = None;
+    }
+
+    /// A client is gone: its descriptor and its seat are free for a connection that waits.
+    pub(super) fn note_leaver(&mut self, peer: PeerAddr, admission: Admission) {
+        self.give_seat_back(peer, admission);
+        self.public_accept.rest = None;
+        self.admin_accept.rest = None;
     }
 }

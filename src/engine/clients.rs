@@ -42,13 +42,6 @@ impl Admission {
             Self::Admin => Role::Admin,
         }
     }
-
-    pub(super) fn refusal(self) -> Option<Refusal> {
-        match self {
-            Self::Refused(refusal) => Some(refusal),
-            Self::Public | Self::Admin => None,
-        }
-    }
 }
 
 /// How a client stands with a deadline that bytes which lie unread may have met.

@@ -105,7 +105,7 @@ impl<S: Stream> Engine<S> {
             } else {
                 debug!(peer = %client.peer, reason = reason.name(), "connection closed: {reason}");
             }
-            self.give_seat_back(client, slot.admission.refusal().is_some());
+            self.note_leaver(client.peer, slot.admission);
         }
     }
 }

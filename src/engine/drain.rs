@@ -54,7 +54,7 @@ impl<S: Stream> Engine<S> {
             return;
         }
         let time = self.config.timeouts.drain;
-        let waiting = self.clients.ids();
+        let waiting = self.drained_ids();
         self.drain = Some(Drain {
             began: now,
             due: now.after(time),
@@ -65,9 +65,16 @@ impl<S: Stream> Engine<S> {
         self.close_for_drain();
     }
 
-    /// Whether a shutdown is over.
+    /// Whether a shutdown is over: nobody is left but those who operate the server, and watch it to its end.
     pub fn is_shut_down(&self) -> bool {
-        self.drain.is_some() && self.clients.len() == 0
+        self.drain.is_some() && self.clients.len() == self.admin_count
+    }
+
+    /// The clients that a shutdown has to close.
+    fn drained_ids(&self) -> Vec<ClientId> {
+        let mut ids = self.clients.ids();
+        ids.retain(|&id| !self.is_admin(id));
+        ids
     }
 
     /// Closes those whose time has come, and everybody when the drain is over.
@@ -80,7 +87,7 @@ impl<S: Stream> Engine<S> {
             .as_ref()
             .is_some_and(|drain| drain.due <= self.now)
         {
-            for id in self.clients.ids() {
+            for id in self.drained_ids() {
                 self.disconnect(id, CloseReason::Shutdown);
             }
         }

@@ -33,7 +33,8 @@ use crate::room::pool::HistoryBounds;
 use crate::time::{Deadlines, Entry, Now, Tick};
 use crate::ws::deflate::Inflater;
 
-use clients::Clients;
+use accept::AcceptState;
+use clients::{Admission, Clients};
 use drain::Drain;
 use read::Readable;
 
@@ -42,11 +43,11 @@ pub trait Network {
     /// A connected socket.
     type Stream: Stream;
 
-    /// Takes the next connection.
+    /// Takes the next connection to a listener of this role.
     ///
     /// # Errors
     /// `WouldBlock` if there is none; otherwise as the socket says.
-    fn accept(&mut self) -> io::Result<Accepted<Self::Stream>>;
+    fn accept(&mut self, role: Role) -> io::Result<Accepted<Self::Stream>>;
 
     /// Asks for readiness, in both directions and edge-triggered, to be announced under this id.
     ///
@@ -74,6 +75,8 @@ pub struct Engine<S> {
     clients: Clients<S>,
     /// How many of them were refused for want of a seat, and are only there to be told so.
     refused_count: usize,
+    /// How many of them came to an admin listener and have a seat.
+    admin_count: usize,
     per_ip: PerIpLimit,
     hub: Hub,
     deadlines: Deadlines,
@@ -101,9 +104,8 @@ pub struct Engine<S> {
     gather: Vec<u8>,
     /// Whatever is compressed that peers send goes through this.
     inflater: Inflater,
-    /// Connections may be waiting, which is not looked at before the listener's rest is over.
-    is_acceptable: bool,
-    accept_rest: Option<Tick>,
+    public_accept: AcceptState,
+    admin_accept: AcceptState,
     /// A shutdown that goes on.
     drain: Option<Drain>,
 }
@@ -116,6 +118,7 @@ impl<S: Stream> Engine<S> {
             client_limit,
             clients: Clients::new(),
             refused_count: 0,
+            admin_count: 0,
             per_ip: PerIpLimit::new(per_ip, counts_loopback),
             hub: Hub::new(room_bounds(&config)),
             deadlines: Deadlines::default(),
@@ -133,16 +136,11 @@ impl<S: Stream> Engine<S> {
             buffer: vec![0; READ_LEN],
             gather: Vec::new(),
             inflater: Inflater::default(),
-            is_acceptable: false,
-            accept_rest: None,
+            public_accept: AcceptState::default(),
+            admin_accept: AcceptState::default(),
             drain: None,
             config,
         }
-    }
-
-    /// Remembers that connections may be waiting.
-    pub fn note_acceptable(&mut self) {
-        self.is_acceptable = true;
     }
 
     /// Remembers what the kernel announced about a client.
@@ -182,7 +180,7 @@ impl<S: Stream> Engine<S> {
             return Duration::ZERO;
         }
         let drain_due = self.drain.as_ref().map(|drain| drain.next_due(self.now));
-        let others = [self.accept_rest, drain_due].into_iter().flatten();
+        let others = self.accept_rests().chain(drain_due);
         let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);
         tick.begins()
             .min(self.hub.news_due().unwrap_or(Duration::MAX))
@@ -217,6 +215,12 @@ impl<S: Stream> Engine<S> {
     /// How many entries the deadlines have: one per client at most.
     pub fn deadline_count(&self) -> usize {
         self.deadlines.len()
+    }
+
+    /// Whether a client came to an admin listener and has a seat.
+    fn is_admin(&self, id: ClientId) -> bool {
+        let slot = self.clients.get(id);
+        slot.is_some_and(|slot| slot.admission == Admission::Admin)
     }
 
     /// Puts a client on the to-do lists that it belongs on.

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::Engine;
 use super::answer::{self, Published};
-use super::clients::Lateness;
+use super::clients::{Admission, Lateness};
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
@@ -170,11 +170,11 @@ impl<S: Stream> Engine<S> {
 
     /// Why a client is served nothing, if it is not.
     fn unavailable(&self, id: ClientId) -> Option<Refusal> {
-        let refusal = self
-            .clients
-            .get(id)
-            .and_then(|slot| slot.admission.refusal());
-        refusal.or(self.drain.as_ref().map(|_| Refusal::ShuttingDown))
+        match self.clients.get(id)?.admission {
+            Admission::Refused(refusal) => Some(refusal),
+            Admission::Public => self.drain.as_ref().map(|_| Refusal::ShuttingDown),
+            Admission::Admin => None,
+        }
     }
 
     #[inline]

@@ -45,8 +45,15 @@ pub const READ_METHODS: &str = "GET, HEAD";
 const WEBSOCKET_METHODS: &str = "GET";
 
 impl<'a> Route<'a> {
-    /// The route of a request.
-    pub fn of(method: &str, path: &'a str, config: &Config) -> Self {
+    /// The route of a request to a listener of this role.
+    pub fn of(method: &str, path: &'a str, role: Role, config: &Config) -> Self {
+        match role {
+            Role::Public => Self::of_public(method, path, config),
+            Role::Admin => Self::NotFound,
+        }
+    }
+
+    fn of_public(method: &str, path: &'a str, config: &Config) -> Self {
         let is_get = method == "GET";
         let is_read = is_get || method == "HEAD";
         if let Some(room) = room_of(path, "/ws") {
@@ -114,7 +121,7 @@ mod tests {
     #[test]
     fn each_method_of_a_room_has_its_meaning() {
         let config = Config::default();
-        let route = |method, path| Route::of(method, path, &config);
+        let route = |method, path| Route::of(method, path, Role::Public, &config);
         assert!(matches!(route("GET", "/ws/a"), Route::WebSocket("a")));
         assert!(matches!(
             route("HEAD", "/ws"),
@@ -130,5 +137,16 @@ mod tests {
             Route::MethodNotAllowed("GET, HEAD, POST, OPTIONS")
         ));
         assert!(matches!(route("POST", "/room/"), Route::NotFound));
+    }
+
+    #[test]
+    fn what_is_for_the_public_is_not_on_the_admin_address() {
+        let config = Config::default();
+        for path in ["/", "/ws", "/ws/a", "/room", "/echo", "/limits.json", "*"] {
+            let route = |role| Route::of("GET", path, role, &config);
+            assert!(matches!(route(Role::Admin), Route::NotFound), "{path}");
+            let is_public = !matches!(route(Role::Public), Route::NotFound);
+            assert_eq!(is_public, path != "/echo", "{path}");
+        }
     }
 }

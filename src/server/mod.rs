@@ -101,7 +101,7 @@ impl Server {
                     token => match listener_place(token) {
                         Some(place) => {
                             listeners.note_ready(place);
-                            engine.note_acceptable();
+                            engine.note_acceptable(Role::Public);
                         }
                         None => note_ready(&mut engine, token, event),
                     },
@@ -133,12 +133,12 @@ struct Accepting<'a> {
 impl Network for Accepting<'_> {
     type Stream = TcpStream;
 
-    fn accept(&mut self) -> io::Result<Accepted<TcpStream>> {
+    fn accept(&mut self, role: Role) -> io::Result<Accepted<TcpStream>> {
         let (stream, peer) = self.listeners.accept()?;
         Ok(Accepted {
             stream,
             peer: peer.into(),
-            role: Role::Public,
+            role,
         })
     }
 

@@ -35,7 +35,7 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
             return Answered::At(refuse(refusal, &manner, context));
         }
     };
-    let route = Route::of(request.method, request.path, context.config);
+    let route = Route::of(request.method, request.path, context.role, context.config);
     let access = check_origin(&request, &route, context);
     let manner = manner(&request, &route, access);
     let answered = match (context.unavailable, access) {

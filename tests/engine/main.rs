@@ -5,6 +5,7 @@
     reason = "a test that finds nothing, or something else, fails"
 )]
 
+mod admin;
 mod bookkeeping;
 mod bounds;
 mod budgets;

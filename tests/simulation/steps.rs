@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use fanfare::client::timers::SLOWEST_READER;
+use fanfare::http::route::Role;
 
 use crate::actions::act;
 use crate::player::{Player, Stage};
@@ -29,7 +30,7 @@ impl Simulation {
             12..15 => {
                 let error = io::Error::from_raw_os_error(*random.pick(&ACCEPT_ERRORS));
                 world.network.backlog.push_back(Err(error));
-                world.engine.note_acceptable();
+                world.engine.note_acceptable(Role::Public);
             }
             15 => world
                 .network

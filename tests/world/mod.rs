@@ -49,6 +49,8 @@ pub const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r
 #[derive(Debug, Default)]
 pub struct ScriptedNetwork {
     pub backlog: VecDeque<io::Result<Peer>>,
+    /// Those that wait at the admin listener.
+    pub admin_backlog: VecDeque<io::Result<Peer>>,
     /// Errors for the next registrations.
     pub register_errors: VecDeque<io::Error>,
     /// What the sockets of the connections to come are like.
@@ -61,14 +63,14 @@ pub struct ScriptedNetwork {
 impl Network for ScriptedNetwork {
     type Stream = ScriptedStream;
 
-    fn accept(&mut self) -> io::Result<Accepted<ScriptedStream>> {
-        match self.backlog.pop_front() {
+    fn accept(&mut self, role: Role) -> io::Result<Accepted<ScriptedStream>> {
+        match self.backlog_of(role).pop_front() {
             Some(Ok(peer)) => {
                 let addr = peer.socket().addr;
                 Ok(Accepted {
                     stream: ScriptedStream(peer.0),
                     peer: addr.into(),
-                    role: Role::Public,
+                    role,
                 })
             }
             Some(Err(error)) => Err(error),
@@ -85,6 +87,15 @@ impl Network for ScriptedNetwork {
         socket.id = Some(id);
         self.sockets.push(Rc::clone(&stream.0));
         Ok(())
+    }
+}
+
+impl ScriptedNetwork {
+    fn backlog_of(&mut self, role: Role) -> &mut VecDeque<io::Result<Peer>> {
+        match role {
+            Role::Public => &mut self.backlog,
+            Role::Admin => &mut self.admin_backlog,
+        }
     }
 }
 
@@ -125,6 +136,15 @@ impl World {
 
     /// The same from another address.
     pub fn connect_from(&mut self, addr: SocketAddr) -> Peer {
+        self.connect_as(Role::Public, addr)
+    }
+
+    /// A connection that waits at the admin listener.
+    pub fn connect_admin(&mut self) -> Peer {
+        self.connect_as(Role::Admin, ([127, 0, 0, 1], 1).into())
+    }
+
+    fn connect_as(&mut self, role: Role, addr: SocketAddr) -> Peer {
         let peer = Peer(Rc::new(RefCell::new(Socket {
             short_means_blocked: self.network.short_means_blocked,
             inbound: VecDeque::new(),
@@ -145,8 +165,9 @@ impl World {
             addr,
             id: None,
         })));
-        self.network.backlog.push_back(Ok(peer.clone()));
-        self.engine.note_acceptable();
+        let backlog = self.network.backlog_of(role);
+        backlog.push_back(Ok(peer.clone()));
+        self.engine.note_acceptable(role);
         peer
     }
 
