@@ -4,8 +4,7 @@ mod log;
 
 use std::env;
 use std::error::Error;
-use std::io::{self, ErrorKind, Write};
-use std::net::SocketAddr;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use fanfare::config::{Config, UnknownVariable, unknown_variables};
@@ -55,9 +54,8 @@ fn warn_of_slips() {
 fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let client_limit = config.client_limit(usize::try_from(descriptors)?)?;
-    let addr = config.network.addr.clone();
-    let server = Server::bind(config, client_limit).map_err(|error| explain_bind(&addr, &error))?;
-    announce(&server.local_addrs()?);
+    let server = Server::bind(config, client_limit)?;
+    announce(&server.describe_addrs()?);
     info!(client_limit, "ready");
     server.run()?;
     info!("done");
@@ -65,33 +63,11 @@ fn serve(config: Config) -> Result<(), Box<dyn Error>> {
 }
 
 /// The one line on standard output. Whoever started the server may have closed it; that is no failure.
-fn announce(addrs: &[SocketAddr]) {
+fn announce(addrs: &str) {
     let version = env!("CARGO_PKG_VERSION");
     let mut out = io::stdout();
-    let _ = writeln!(out, "fanfare {version} listening on {}", urls(addrs));
+    let _ = writeln!(out, "fanfare {version} listening on {addrs}");
     let _ = out.flush();
-}
-
-fn urls(addrs: &[SocketAddr]) -> String {
-    let url = |addr: &SocketAddr| match addr.ip().is_unspecified() {
-        true => format!("http://localhost:{}/ (all interfaces)", addr.port()),
-        false => format!("http://{addr}/"),
-    };
-    addrs.iter().map(url).collect::<Vec<_>>().join(" and ")
-}
-
-fn explain_bind(addr: &str, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        ErrorKind::AddrInUse => {
-            "stop the program that uses the port, or choose another one with --addr"
-        }
-        ErrorKind::PermissionDenied => {
-            "ports below 1024 need a privilege; choose another one with --addr"
-        }
-        ErrorKind::AddrNotAvailable => "this machine has no such address; choose another --addr",
-        _ => "--addr is written HOST:PORT or :PORT",
-    };
-    format!("cannot listen on {addr}: {error}; {advice}")
 }
 
 fn fail(line: &str, code: u8) -> ExitCode {
@@ -141,44 +117,6 @@ mod tests {
             "invalid value 'jsn' for '--log-format <FORMAT>' [possible values: text, json]; a similar \
              value exists: 'json'; see --help"
         );
-    }
-
-    /// A test that may bind every port, as root may, sees no refusal; so it is made up.
-    #[test]
-    fn an_address_that_cannot_be_had_is_told_in_one_line_with_advice() {
-        for (kind, advice) in [
-            (
-                ErrorKind::PermissionDenied,
-                "ports below 1024 need a privilege",
-            ),
-            (ErrorKind::AddrInUse, "stop the program that uses the port"),
-            (
-                ErrorKind::AddrNotAvailable,
-                "this machine has no such address",
-            ),
-            (
-                ErrorKind::InvalidInput,
-                "--addr is written HOST:PORT or :PORT",
-            ),
-        ] {
-            let line = explain_bind("127.0.0.1:80", &kind.into());
-            assert!(
-                line.starts_with("cannot listen on 127.0.0.1:80: "),
-                "{line}"
-            );
-            assert!(line.contains(advice), "{line}");
-            assert_eq!(line.lines().count(), 1, "{line}");
-        }
-    }
-
-    #[test]
-    fn all_addresses_are_announced_in_one_line() {
-        let addrs = ["127.0.0.1:80", "[::1]:80"].map(|addr| addr.parse().expect("an address"));
-        let one = "http://127.0.0.1:80/";
-        assert_eq!(urls(&addrs[..1]), one);
-        assert_eq!(urls(&addrs), format!("{one} and http://[::1]:80/"));
-        let all = "[::]:80".parse().expect("an address");
-        assert_eq!(urls(&[all]), "http://localhost:80/ (all interfaces)");
     }
 
     #[test]

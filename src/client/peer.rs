@@ -11,6 +11,12 @@ pub struct PeerAddr {
 }
 
 impl PeerAddr {
+    /// A peer that came over a Unix socket. It has no address: neither has a peer that came over TCP this one.
+    pub const UNIX: Self = Self {
+        ip: [0; 16],
+        port: [0; 2],
+    };
+
     /// The address without the port.
     pub fn ip(self) -> IpAddr {
         Ipv6Addr::from(self.ip).to_canonical()
@@ -32,6 +38,9 @@ impl From<SocketAddr> for PeerAddr {
 
 impl fmt::Display for PeerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::UNIX {
+            return f.pad("unix");
+        }
         SocketAddr::new(self.ip(), u16::from_be_bytes(self.port)).fmt(f)
     }
 }
@@ -49,5 +58,11 @@ mod tests {
         }
         let mapped: SocketAddr = "[::ffff:192.0.2.1]:80".parse().expect("an address");
         assert_eq!(PeerAddr::from(mapped).to_string(), "192.0.2.1:80");
+    }
+
+    #[test]
+    fn a_peer_without_an_address_is_shown_as_such() {
+        assert_eq!(PeerAddr::UNIX.to_string(), "unix");
+        assert!(PeerAddr::UNIX.ip().is_unspecified());
     }
 }

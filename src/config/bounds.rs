@@ -47,10 +47,14 @@ pub(super) const WAIT_MIN: Duration = Duration::from_millis(100);
 pub(super) const CLIENTS_PER_IP_MIN: usize = 100;
 /// How many of the largest messages must fit below `--max-queued`.
 pub(super) const QUEUED_MESSAGES_MIN: usize = 4;
-/// Descriptors that are not clients: standard streams, the poll, [`LISTENERS_MAX`] listeners, signals, and
-/// some air.
+/// Descriptors that are not clients: standard streams, the poll, [`LISTENERS_MAX`] listeners, signals, the service
+/// manager's socket, and some air.
 pub const RESERVED_DESCRIPTORS: usize = 32;
+/// How many sockets are listened on, in all.
+pub const LISTENERS_MAX: usize = 16;
 /// How many addresses of one name are listened on.
-pub const LISTENERS_MAX: usize = 8;
+pub const ADDRESSES_PER_NAME_MAX: usize = 8;
+/// The longest path of a Unix socket, in bytes: the kernel's bound, less the zero at its end.
+pub const UNIX_PATH_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// The backlog of connections that the kernel completes before they are accepted.
 pub const LISTEN_BACKLOG: i32 = 4096;

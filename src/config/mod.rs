@@ -61,6 +61,7 @@ use std::ffi::OsStr;
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+pub use addr::Addr;
 pub use bounds::*;
 pub use chat::{ChatSettings, SlowPolicy};
 pub use deflate::DeflateSettings;

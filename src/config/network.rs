@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::CLIENTS_PER_IP_MIN;
-use super::addr::parse_addr;
+use super::addr::{Addr, parse_addr, parse_mode};
 use super::values::{parse_count, parse_len, parse_origins};
 
 /// Origins that stood in one list.
@@ -15,16 +15,38 @@ pub struct Origins(pub(super) Vec<String>);
 #[command(next_help_heading = "Network")]
 pub struct NetworkSettings {
     /// Where to listen: HOST:PORT for all addresses of the host, :PORT or PORT for all interfaces, IPv6 and
-    /// IPv4; port 0 picks a free port
+    /// IPv4; port 0 picks a free port; unix:/PATH for a Unix socket; repeatable, or separated by commas
     #[arg(
         long,
         env = "FANFARE_ADDR",
         value_name = "ADDR",
         default_value = ":8080",
         value_parser = parse_addr,
+        value_delimiter = ',',
         hide_env = true
     )]
-    pub addr: String,
+    pub addr: Vec<Addr>,
+
+    /// Where those who operate the server reach it, even when it is full; written like --addr [default: nowhere]
+    #[arg(
+        long,
+        env = "FANFARE_ADMIN_ADDR",
+        value_name = "ADDR",
+        value_parser = parse_addr,
+        hide_env = true
+    )]
+    pub admin_addr: Option<Addr>,
+
+    /// Who may connect to the Unix sockets, as chmod takes it in digits
+    #[arg(
+        long,
+        env = "FANFARE_UNIX_MODE",
+        value_name = "MODE",
+        default_value = "660",
+        value_parser = parse_mode,
+        hide_env = true
+    )]
+    pub unix_mode: u32,
 
     /// How many clients may be connected [default: what the descriptor limit allows]
     #[arg(

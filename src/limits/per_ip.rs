@@ -31,7 +31,8 @@ pub struct PerIpLimit {
 }
 
 impl PerIpLimit {
-    /// At most `max` clients per address. Where loopback does not count, it has no limit.
+    /// At most `max` clients per address. Where loopback does not count, it has no limit; those without an address,
+    /// who came over a Unix socket, never have one.
     pub fn new(max: usize, counts_loopback: bool) -> Self {
         Self {
             counts: HashMap::new(),
@@ -67,7 +68,8 @@ impl PerIpLimit {
     }
 
     fn is_free(&self, address: IpAddr) -> bool {
-        !self.counts_loopback && address.to_canonical().is_loopback()
+        let address = address.to_canonical();
+        address.is_unspecified() || (!self.counts_loopback && address.is_loopback())
     }
 }
 
@@ -112,6 +114,16 @@ mod tests {
         assert!(free.counts.is_empty());
         assert!(enter(&mut counted, "::1"));
         assert!(!enter(&mut counted, "::1"));
+    }
+
+    #[test]
+    fn those_without_an_address_have_no_limit() {
+        let mut addresses = PerIpLimit::new(1, true);
+        for _ in 0..3 {
+            assert!(enter(&mut addresses, "::"));
+        }
+        addresses.leave("::".parse().expect("an address"));
+        assert!(addresses.counts.is_empty());
     }
 
     #[test]

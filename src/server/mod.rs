@@ -8,7 +8,6 @@ mod socket;
 mod token;
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -24,7 +23,7 @@ use crate::id::ClientId;
 
 use clock::Clock;
 use listen::Listeners;
-use token::{SIGNALS, id_of, listener_place, token_of};
+use token::{SIGNALS, id_of, listener_of, token_of};
 
 /// How many readiness events one poll takes in.
 const EVENTS_PER_POLL: usize = 1024;
@@ -39,14 +38,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `config.network.addr`, all of its addresses if it is a name, and listens, for at most
-    /// `client_limit` clients. SIGTERM and SIGINT are waited for from here on.
+    /// Listens as `config.network` says, for at most `client_limit` clients. SIGTERM and SIGINT are waited for from here on.
     ///
     /// # Errors
-    /// A name that cannot be resolved, a port in use or forbidden, no descriptors left.
+    /// A line that says why, and what to do: a name that cannot be resolved, a port or a path in use or forbidden,
+    /// no descriptors left.
     pub fn bind(config: Config, client_limit: usize) -> io::Result<Self> {
-        let poll = Poll::new()?;
         let mut listeners = Listeners::bind(&config)?;
+        let poll = Poll::new()?;
         listeners.register(poll.registry())?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         poll.registry()
@@ -61,12 +60,13 @@ impl Server {
         })
     }
 
-    /// The addresses listened on, with the port that was picked where 0 was asked for. There is at least one.
+    /// Where the server can be reached, in one line: URLs with the port that was picked where 0 was asked for, and
+    /// paths.
     ///
     /// # Errors
     /// As the sockets say.
-    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.local_addrs()
+    pub fn describe_addrs(&self) -> io::Result<String> {
+        self.listeners.describe()
     }
 
     /// Serves until a signal ends it and all connections are closed.
@@ -94,14 +94,14 @@ impl Server {
                     SIGNALS => {
                         for _ in signals.pending() {
                             info!(clients = engine.client_count(), "shutting down");
-                            listeners.close();
+                            listeners.close_public();
                             engine.begin_shutdown(now.tick);
                         }
                     }
-                    token => match listener_place(token) {
-                        Some(place) => {
-                            listeners.note_ready(place);
-                            engine.note_acceptable(Role::Public);
+                    token => match listener_of(token) {
+                        Some((role, place)) => {
+                            listeners.note_ready(role, place);
+                            engine.note_acceptable(role);
                         }
                         None => note_ready(&mut engine, token, event),
                     },
@@ -134,12 +134,8 @@ impl Network for Accepting<'_> {
     type Stream = TcpStream;
 
     fn accept(&mut self, role: Role) -> io::Result<Accepted<TcpStream>> {
-        let (stream, peer) = self.listeners.accept()?;
-        Ok(Accepted {
-            stream,
-            peer: peer.into(),
-            role,
-        })
+        let (stream, peer) = self.listeners.accept(role)?;
+        Ok(Accepted { stream, peer, role })
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: ClientId) -> io::Result<()> {

@@ -3,23 +3,31 @@
 use mio::Token;
 
 use crate::config::LISTENERS_MAX;
+use crate::http::route::Role;
 use crate::id::ClientId;
 
-/// Signals. The tokens below are the listeners'.
-pub(super) const SIGNALS: Token = Token(LISTENERS_MAX);
+/// Signals. The tokens below are the listeners': those of the public, then those of the admin.
+pub(super) const SIGNALS: Token = Token(2 * LISTENERS_MAX);
 
 /// Ids of clients are numbers from 2^32 on, which leaves the others to the server itself.
 const _: () = assert!(usize::BITS == 64, "a token holds an id of 64 bits");
 
-/// The token of a listener, by its place among the listeners.
-pub(super) fn listener_token(place: usize) -> Token {
+/// The token of a listener, by its place among the listeners of its role.
+pub(super) fn listener_token(role: Role, place: usize) -> Token {
     debug_assert!(place < LISTENERS_MAX, "a listener beyond the bound");
-    Token(place)
+    match role {
+        Role::Public => Token(place),
+        Role::Admin => Token(LISTENERS_MAX + place),
+    }
 }
 
-/// The place of the listener that has this token.
-pub(super) fn listener_place(token: Token) -> Option<usize> {
-    (token.0 < LISTENERS_MAX).then_some(token.0)
+/// The role and the place of the listener that has this token.
+pub(super) fn listener_of(token: Token) -> Option<(Role, usize)> {
+    match token.0 {
+        place if place < LISTENERS_MAX => Some((Role::Public, place)),
+        admin if admin < SIGNALS.0 => Some((Role::Admin, admin - LISTENERS_MAX)),
+        _ => None,
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "asserted above")]

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this module")]
 #![allow(clippy::print_stderr, reason = "a failed test shows the server's log")]
 
+pub(crate) mod folder;
 pub(crate) mod peer;
 pub(crate) mod rooms;
 pub(crate) mod wire;

@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -69,10 +72,20 @@ impl Peer {
         Self::over(socket.into())
     }
 
+    /// Connects to a Unix socket, which is read and written like any other.
+    pub(crate) fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("the server accepts");
+        Self::with_timeouts(OwnedFd::from(stream).into())
+    }
+
     fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("an option");
+        Self::with_timeouts(stream)
+    }
+
+    fn with_timeouts(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_nodelay(true).expect("an option");
         Self {
             stream,
             received: Vec::new(),

@@ -6,7 +6,7 @@ use crate::common::rooms::{Curl, Id, has_curl};
 use crate::common::{Server, run};
 
 /// The lines that `curl` prints; it must succeed.
-fn curl(arguments: &[&str]) -> Vec<String> {
+pub(crate) fn curl(arguments: &[&str]) -> Vec<String> {
     let mut command = Command::new("curl");
     command
         .arg("-sS")

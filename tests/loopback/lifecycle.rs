@@ -15,14 +15,14 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};
 
 /// The program on a free port of the loopback interface.
-fn on_free_port() -> Command {
+pub(crate) fn on_free_port() -> Command {
     let mut command = fanfare();
     command.args(["--addr", "127.0.0.1:0"]);
     command
 }
 
 /// Expects the program to end at once with this code and one line of explanation, which it gives back.
-fn assert_fails(command: Command, code: i32) -> String {
+pub(crate) fn assert_fails(command: Command, code: i32) -> String {
     let what = format!("{command:?}");
     let (status, stdout, stderr) = run(command);
     assert_eq!(status, Some(code), "{what}: {stderr:?}");
@@ -238,6 +238,8 @@ fn every_setting_has_its_place_in_the_environment() {
         ("FANFARE_MESSAGE_RATE", "nonsense"),
         ("FANFARE_MAX_CLIENTS", "nonsense"),
         ("FANFARE_MAX_CLIENTS_PER_IP", "nonsense"),
+        ("FANFARE_ADMIN_ADDR", "nonsense"),
+        ("FANFARE_UNIX_MODE", "nonsense"),
         ("FANFARE_SEND_BUFFER", "nonsense"),
         ("FANFARE_PONG_WAIT", "nonsense"),
         ("FANFARE_PING_PERIOD", "nonsense"),

@@ -10,6 +10,7 @@ mod common;
 mod drain;
 mod http;
 mod lifecycle;
+mod listeners;
 mod origins;
 mod page;
 mod protocol_doc;
