@@ -16,8 +16,10 @@ const TURN_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Clock {
     last: Instant,
-    /// The time that has passed since the start.
+    /// The time that has passed since the start, as clients experience it.
     elapsed: Duration,
+    /// The same for everybody else.
+    running: Duration,
 }
 
 impl Clock {
@@ -25,6 +27,7 @@ impl Clock {
         Self {
             last: Instant::now(),
             elapsed: Duration::ZERO,
+            running: Duration::ZERO,
         }
     }
 
@@ -32,6 +35,7 @@ impl Clock {
         let now = Instant::now();
         let mut passed = now.saturating_duration_since(self.last);
         self.last = now;
+        self.running += passed;
         if passed > SLEEP_MAX + TURN_MAX {
             info!(
                 ?passed,
@@ -47,6 +51,11 @@ impl Clock {
             elapsed: self.elapsed,
             unix_seconds: unix.map_or(0, |since| since.as_secs()),
         }
+    }
+
+    /// The time that had passed since the start when the clock was last read, stops included.
+    pub(super) fn running(&self) -> Duration {
+        self.running
     }
 
     /// How long to sleep until a moment, counted from the start, as the clock was last read.

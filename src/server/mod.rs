@@ -4,6 +4,7 @@
 
 mod clock;
 mod listen;
+mod notify;
 mod socket;
 mod token;
 
@@ -23,6 +24,7 @@ use crate::id::ClientId;
 
 use clock::Clock;
 use listen::Listeners;
+use notify::Notifier;
 use token::{SIGNALS, id_of, listener_of, token_of};
 
 /// How many readiness events one poll takes in.
@@ -38,12 +40,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens as `config.network` says, for at most `client_limit` clients. SIGTERM and SIGINT are waited for from here on.
+    /// Listens as `config.network` says, or on the sockets that the service manager has passed on, for at most
+    /// `client_limit` clients. SIGTERM and SIGINT are waited for from here on.
     ///
     /// # Errors
     /// A line that says why, and what to do: a name that cannot be resolved, a port or a path in use or forbidden,
     /// no descriptors left.
     pub fn bind(config: Config, client_limit: usize) -> io::Result<Self> {
+        // First of all, so that no descriptor of ours is taken for one that was passed on.
         let mut listeners = Listeners::bind(&config)?;
         let poll = Poll::new()?;
         listeners.register(poll.registry())?;
@@ -69,7 +73,8 @@ impl Server {
         self.listeners.describe()
     }
 
-    /// Serves until a signal ends it and all connections are closed.
+    /// Serves until a signal ends it and all connections are closed. The service manager, if there is one, is told
+    /// that the server is ready, that it is still alive, and that it stops.
     ///
     /// # Errors
     /// Polling failed.
@@ -81,19 +86,24 @@ impl Server {
             mut engine,
             mut clock,
         } = self;
+        let mut notifier = Notifier::from_env();
+        notifier.ready(&listeners.describe()?);
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         while !engine.is_shut_down() {
             let wait = clock.until(engine.next_due());
+            let wait = wait.min(notifier.until_due(clock.running()));
             match poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
                 polled => polled?,
             }
             let now = clock.read();
+            notifier.keep_alive(clock.running());
             for event in &events {
                 match event.token() {
                     SIGNALS => {
                         for _ in signals.pending() {
                             info!(clients = engine.client_count(), "shutting down");
+                            notifier.stopping();
                             listeners.close_public();
                             engine.begin_shutdown(now.tick);
                         }

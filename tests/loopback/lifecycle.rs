@@ -602,12 +602,11 @@ fn a_client_too_many_is_refused_until_another_one_leaves() {
     }
 }
 
-/// The program on a free port, where a shell has limited how many descriptors it may open.
-fn with_descriptors(limit: &str) -> Command {
-    let program = on_free_port();
+/// A program with pipes, started by a shell that runs a script before.
+pub(crate) fn in_shell(program: &Command, script: &str) -> Command {
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
+        .args(["-c", &format!("{script} && exec \"$0\" \"$@\"")])
         .arg(program.get_program())
         .args(program.get_args())
         .stdout(Stdio::piped())
@@ -619,6 +618,11 @@ fn with_descriptors(limit: &str) -> Command {
         };
     }
     shell
+}
+
+/// The program on a free port, where a shell has limited how many descriptors it may open.
+fn with_descriptors(limit: &str) -> Command {
+    in_shell(&on_free_port(), &format!("ulimit {limit}"))
 }
 
 #[test]

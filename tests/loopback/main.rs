@@ -25,6 +25,7 @@ mod rooms;
 mod slow;
 mod sse;
 mod statuses;
+mod systemd;
 mod timeouts;
 mod v1;
 mod websocket;

@@ -1,6 +1,8 @@
-//! Where the server listens: sockets are bound, and connections are accepted from all those of a role in turn.
+//! Where the server listens: sockets are inherited or bound, and connections are accepted from all those of a role
+//! in turn.
 
 mod error;
+mod inherited;
 mod listener;
 mod tcp;
 mod unix;
@@ -32,17 +34,21 @@ struct Group {
 }
 
 impl Listeners {
-    /// Listens as `config.network` says.
+    /// Listens as `config.network` says, for each role unless there are inherited sockets for it.
     ///
     /// # Errors
     /// A line that says what to do.
     pub(super) fn bind(config: &Config) -> io::Result<Self> {
-        let mut listeners = Self::of(Vec::new());
+        let mut listeners = Self::of(inherited::take(config)?);
         let network = &config.network;
-        for addr in &network.addr {
-            listeners.public.bind("--addr", addr, config)?;
+        if listeners.public.listeners.is_empty() {
+            for addr in &network.addr {
+                listeners.public.bind("--addr", addr, config)?;
+            }
         }
-        if let Some(addr) = &network.admin_addr {
+        if let Some(addr) = &network.admin_addr
+            && listeners.admin.listeners.is_empty()
+        {
             listeners.admin.bind("--admin-addr", addr, config)?;
         }
         let count = listeners.public.listeners.len() + listeners.admin.listeners.len();
