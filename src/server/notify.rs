@@ -167,6 +167,23 @@ mod tests {
         assert_eq!(notifier.until_due(10 * SECOND), SECOND);
     }
 
+    /// It would wait for ever otherwise, and so would this test.
+    #[test]
+    fn a_manager_that_reads_nothing_does_not_stop_the_loop() {
+        let path = env::temp_dir().join(format!("fanfare-notify-{}", process::id()));
+        let manager = UnixDatagram::bind(&path).expect("a path");
+        let socket = connect(path.as_os_str()).expect("it is there");
+        std::fs::remove_file(path).expect("it is there");
+        let mut notifier = Notifier {
+            socket: Some(socket),
+            watchdog: Watchdog::new(Some("2000000".to_owned()), None),
+        };
+        for second in 0..10_000 {
+            notifier.keep_alive(second * SECOND);
+        }
+        assert!(manager.recv(&mut [0; 64]).is_ok());
+    }
+
     #[test]
     fn without_a_service_manager_the_loop_sleeps_as_long_as_it_likes() {
         let mut notifier = Notifier {

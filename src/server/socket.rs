@@ -12,6 +12,9 @@ use crate::client::{Client, Stream};
 const _: () = assert!(cfg!(debug_assertions) || size_of::<Client<TcpStream>>() <= 88);
 
 impl Stream for TcpStream {
+    // A peer of a Unix socket that passes descriptors along, which the kernel closes unseen, makes reads short. What it
+    // sent behind them is read with its next bytes, or when its deadline comes; it keeps nobody else waiting.
+    //
     // With epoll (see its manual's questions and answers), and with kqueue, what comes or becomes free
     // afterwards is a new edge.
     #[inline]

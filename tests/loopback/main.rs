@@ -25,6 +25,7 @@ mod rooms;
 mod slow;
 mod sse;
 mod statuses;
+#[cfg(target_os = "linux")]
 mod systemd;
 mod timeouts;
 mod v1;

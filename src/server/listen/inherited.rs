@@ -73,6 +73,13 @@ fn adopt_unix(socket: unix::net::UnixListener, config: &Config) -> io::Result<Li
     })
 }
 
+/// Where the kernel does not tell, the first accept does.
+#[cfg(not(target_os = "linux"))]
+fn check_listens(_: &SockRef<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
 fn check_listens(socket: &SockRef<'_>) -> io::Result<()> {
     match socket.is_listener()? {
         true => Ok(()),
