@@ -44,7 +44,8 @@ fn assert_one_room(peers: &mut [Peer]) {
     }
 }
 
-fn end(mut server: Server) {
+/// Ends a server, which must not fail.
+pub(crate) fn end(mut server: Server) {
     server.signal("TERM");
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }

@@ -15,6 +15,7 @@ use crate::common::folder::Folder;
 use crate::common::wire::{TEXT, get};
 use crate::common::{PATIENCE, Peer, Server, eventually};
 use crate::lifecycle::{assert_fails, in_shell, on_free_port};
+use crate::listeners::end;
 
 // Sockets that are passed on.
 
@@ -59,11 +60,6 @@ fn status(listener: &TcpListener) -> u16 {
     let mut peer = Peer::connect(listener.local_addr().expect("an address"));
     peer.send(get("/"));
     peer.response().status
-}
-
-fn end(mut server: Server) {
-    server.signal("TERM");
-    assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
 #[test]
@@ -212,6 +208,23 @@ fn a_restart_refuses_nobody() {
         assert_eq!(peer.response_without_body().status, 200);
         peer.block();
     }
+}
+
+#[test]
+fn two_servers_on_one_socket_serve_everybody_while_one_of_them_goes() {
+    let listener = tcp_listener();
+    let start = || Server::spawn(with_socket(second(&listener), OURS));
+    let (mut old, _new) = (start(), start());
+    for _ in 0..20 {
+        assert_eq!(status(&listener), 200);
+    }
+    old.signal("TERM");
+    old.wait_for_log(&["shutting down"]);
+    for _ in 0..20 {
+        assert_eq!(status(&listener), 200);
+    }
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    assert_eq!(status(&listener), 200);
 }
 
 // What the manager is told.
