@@ -5,6 +5,7 @@
 //! ```text
 //! main -> server -> engine -> client -> session -> ws::message -> ws::frame
 //!                     |         |          |  +--> ws::handshake -> http
+//!                     |         |          +-----> access
 //!                     |         +----------+-----> outbox -> room -> ws::frame
 //!                     +-> room, limits, time
 //! config, id, observe, time: what any module may use. They use none but each other, and the names of
@@ -15,6 +16,7 @@
 //! - `engine`: one turn over all clients: accept, read, broadcast, write, timeouts, reap.
 //! - `client`: a connected peer: its stream, its state from open to closed, its deadlines.
 //! - `session`: a peer's protocol: bytes in, events out, replies into the outbox.
+//! - `access`: what a token allows.
 //! - `outbox`: what is queued for one client.
 //! - `room`: members and a log of batches; a member that is behind has a cursor into the log.
 //! - `ws`, `http`: the protocols, without input or output.
@@ -31,6 +33,7 @@
     warn(clippy::indexing_slicing, clippy::cast_possible_truncation)
 )]
 
+pub mod access;
 pub mod client;
 pub mod config;
 pub mod decimal;

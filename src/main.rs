@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use fanfare::config::{Config, UnknownVariable, unknown_variables};
+use fanfare::config::{Config, JWT_KEY_LEN_MIN, UnknownVariable, unknown_variables};
 use fanfare::server::Server;
 use tracing::{info, warn};
 
@@ -34,6 +34,12 @@ fn main() -> ExitCode {
         );
     }
     warn_of_slips();
+    if config.access.has_short_jwt_key() {
+        warn!(
+            "the key of --jwt-key is shorter than {JWT_KEY_LEN_MIN} bytes and may be guessed; make one with \
+             openssl rand -hex 32"
+        );
+    }
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),

@@ -24,6 +24,8 @@ pub const JOINS_PER_TURN: usize = 64;
 pub const FLUSHED_LEN_PER_TURN: usize = 4 * 1024 * 1024;
 /// How many connections are accepted in a turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// How many connections whose tokens have expired are closed in a turn.
+pub const EXPIRIES_PER_TURN: usize = 10_000;
 /// How long the listener rests when descriptors have run out, unless a client leaves before.
 pub const ACCEPT_REST: Duration = Duration::from_secs(1);
 /// How long a peer may take to close its side after it was sent the last bytes.

@@ -44,14 +44,17 @@
 //! For a large `--max-message` choose `--max-clients` to fit. The allocator may keep what was freed: what is resident
 //! comes close to the highest that was needed, and does not grow beyond it.
 
+mod access;
 mod addr;
 mod bounds;
 mod chat;
 mod deflate;
 mod environment;
+mod host;
 mod log;
 mod network;
 mod rooms;
+mod secret;
 mod timeouts;
 mod values;
 
@@ -61,14 +64,17 @@ use std::ffi::OsStr;
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+pub use access::{AccessSettings, JWT_KEY_LEN_MIN, TOKEN_LEN_MAX};
 pub use addr::Addr;
 pub use bounds::*;
 pub use chat::{ChatSettings, SlowPolicy};
 pub use deflate::DeflateSettings;
 pub use environment::{UnknownVariable, unknown_variables};
+pub use host::{AllowedHost, Hosts};
 pub use log::{LogFormat, LogSettings};
 pub use network::NetworkSettings;
 pub use rooms::RoomSettings;
+pub use secret::{SECRET_FILE_MAX, Secret, SecretFile};
 pub use timeouts::Timeouts;
 
 /// A WebSocket chat and broadcast server with rooms that remember.
@@ -85,6 +91,9 @@ pub struct Config {
     /// Where to listen, and for whom.
     #[command(flatten)]
     pub network: NetworkSettings,
+    /// Who may listen and publish, and by what name the server is asked.
+    #[command(flatten)]
+    pub access: AccessSettings,
     /// What a message may be, and how much may wait.
     #[command(flatten)]
     pub chat: ChatSettings,
@@ -146,7 +155,7 @@ impl Config {
                 self.chat.max_queued, self.chat.max_message
             ));
         }
-        Ok(())
+        self.access.check()
     }
 
     /// How many clients to take, where `descriptors` may be open.

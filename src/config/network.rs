@@ -79,8 +79,8 @@ pub struct NetworkSettings {
     )]
     pub send_buffer: Option<usize>,
 
-    /// An origin whose pages may connect, besides the server's own: https://HOST:PORT, null or file:// for local
-    /// files, * for all; repeatable, or separated by commas
+    /// An origin whose pages may connect, besides the server's own: https://HOST:PORT, https://*.HOST:PORT for one or
+    /// more labels before it, null or file:// for local files, * for all; repeatable, or separated by commas
     #[arg(
         long,
         env = "FANFARE_ALLOW_ORIGIN",

@@ -1,5 +1,6 @@
 //! How the values of settings are written: counts, sizes with their unit, times with theirs.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -74,7 +75,8 @@ pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
     origins.collect::<Result<_, _>>().map(Origins)
 }
 
-/// An origin as browsers write it, without the port that the scheme implies, or `*`. Local files and sandboxed
+/// An origin as browsers write it, without the port that the scheme implies, or `*`. The first label of its host may be
+/// `*`, which stands for one or more. Local files and sandboxed
 /// frames have the origins `null` and `file://`.
 ///
 /// What no browser ever sends would allow nobody, so it is refused.
@@ -85,8 +87,8 @@ fn parse_origin(text: &str) -> Result<String, String> {
     let origin = text.to_ascii_lowercase();
     let origin = normal_origin(origin.strip_suffix('/').unwrap_or(&origin));
     origin.ok_or_else(|| {
-        "no page has this origin; write it like https://example.com, without a path, null or file:// for local \
-         files, or * for all"
+        "no page has this origin; write it like https://example.com, without a path, https://*.example.com for all \
+         below it, null or file:// for local files, or * for all"
             .to_owned()
     })
 }
@@ -97,6 +99,14 @@ fn normal_origin(origin: &str) -> Option<String> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse::<u16>().ok()?)),
         _ => (authority, None),
     };
+    // A wildcard has a parent, and stands for names alone.
+    let (wildcard, host) = match host.strip_prefix("*.") {
+        Some(parent) if parent.parse::<Ipv4Addr>().is_err() && !parent.starts_with(['[', '.']) => {
+            ("*.", parent)
+        }
+        Some(_) => return None,
+        None => ("", host),
+    };
     let is_ipv6 = host.starts_with('[') && host.ends_with(']');
     let is_strange = |c: char| !c.is_ascii_graphic() || r"*/\?#@".contains(c);
     let is_host =
@@ -106,8 +116,10 @@ fn normal_origin(origin: &str) -> Option<String> {
         return None;
     }
     match (scheme, port) {
-        (_, None) | ("http", Some(80)) | ("https", Some(443)) => Some(format!("{scheme}://{host}")),
-        (_, Some(port)) => Some(format!("{scheme}://{host}:{port}")),
+        (_, None) | ("http", Some(80)) | ("https", Some(443)) => {
+            Some(format!("{scheme}://{wildcard}{host}"))
+        }
+        (_, Some(port)) => Some(format!("{scheme}://{wildcard}{host}:{port}")),
     }
 }
 
@@ -209,6 +221,9 @@ mod tests {
             ("http://example.com:443", "http://example.com:443"),
             ("https://example.com:80", "https://example.com:80"),
             ("http://localhost:08080", "http://localhost:8080"),
+            ("https://*.Example.com", "https://*.example.com"),
+            ("https://*.example.com:443/", "https://*.example.com"),
+            ("https://*.example.com:8443", "https://*.example.com:8443"),
             ("http://[::1]", "http://[::1]"),
             ("http://[::1]:80", "http://[::1]"),
             ("chrome-extension://abcdef", "chrome-extension://abcdef"),
@@ -243,7 +258,17 @@ mod tests {
             "https://example.com//",
             "https://example.com/chat",
             "https://example.com?a",
-            "https://*.example.com",
+            "https://*",
+            "https://*.",
+            "https://*..example.com",
+            "https://*.*.example.com",
+            "https://a.*.example.com",
+            "https://a*.example.com",
+            "https://*example.com",
+            "https://*.1.2.3.4",
+            "https://*.[::1]",
+            "*://a.example.com",
+            "*.example.com",
             "https://example.com:*",
             "https://example.com:",
             "https://example.com:65536",

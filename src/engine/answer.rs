@@ -45,7 +45,7 @@ pub(super) fn listen(
         // Behind the replay, whose end it marks.
         outbox.push_here(notice::here(framing, hub.members(room).len()));
     }
-    session.enter_room(joined.membership);
+    session.enter_room(joined.membership, listen.grant.may_publish);
     None
 }
 

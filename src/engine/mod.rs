@@ -12,6 +12,7 @@ mod answer;
 mod clients;
 mod close;
 mod drain;
+mod expiry;
 mod read;
 mod timeouts;
 mod write;
@@ -20,6 +21,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::client::Stream;
 use crate::client::peer::PeerAddr;
 use crate::config::{Config, READ_LEN};
@@ -36,6 +38,7 @@ use crate::ws::deflate::Inflater;
 use accept::AcceptState;
 use clients::{Admission, Clients};
 use drain::Drain;
+use expiry::Expiries;
 use read::Readable;
 
 /// Where clients come from.
@@ -71,6 +74,7 @@ pub struct Accepted<S> {
 #[derive(Debug)]
 pub struct Engine<S> {
     config: Config,
+    access: Access,
     client_limit: usize,
     clients: Clients<S>,
     /// How many of them were refused for want of a seat, and are only there to be told so.
@@ -80,6 +84,7 @@ pub struct Engine<S> {
     per_ip: PerIpLimit,
     hub: Hub,
     deadlines: Deadlines,
+    expiries: Expiries,
     metrics: Metrics,
     log_limiter: LogLimiter,
     now: Tick,
@@ -115,6 +120,7 @@ impl<S: Stream> Engine<S> {
     pub fn new(config: Config, client_limit: usize) -> Self {
         let (per_ip, counts_loopback) = config.network.clients_per_ip(client_limit);
         Self {
+            access: Access::new(&config.access),
             client_limit,
             clients: Clients::new(),
             refused_count: 0,
@@ -122,6 +128,7 @@ impl<S: Stream> Engine<S> {
             per_ip: PerIpLimit::new(per_ip, counts_loopback),
             hub: Hub::new(room_bounds(&config)),
             deadlines: Deadlines::default(),
+            expiries: Expiries::default(),
             metrics: Metrics::default(),
             log_limiter: LogLimiter::default(),
             now: Tick::START,
@@ -143,6 +150,11 @@ impl<S: Stream> Engine<S> {
         }
     }
 
+    /// Replaces the tokens and keys. What clients were granted before stands.
+    pub fn set_access(&mut self, access: Access) {
+        self.access = access;
+    }
+
     /// Remembers what the kernel announced about a client.
     #[inline]
     pub fn note_ready(&mut self, id: ClientId, readable: bool, writable: bool, hung_up: bool) {
@@ -159,6 +171,7 @@ impl<S: Stream> Engine<S> {
         self.offers = 0;
         self.joins = 0;
         self.hub.begin_turn(now.tick, now.elapsed);
+        self.close_expired();
         self.accept(network);
         self.read_all();
         self.broadcast();
@@ -180,7 +193,8 @@ impl<S: Stream> Engine<S> {
             return Duration::ZERO;
         }
         let drain_due = self.drain.as_ref().map(|drain| drain.next_due(self.now));
-        let others = self.accept_rests().chain(drain_due);
+        let expiry_due = self.expiries.next_due(self.now, self.date.unix_seconds());
+        let others = self.accept_rests().chain(drain_due).chain(expiry_due);
         let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);
         tick.begins()
             .min(self.hub.news_due().unwrap_or(Duration::MAX))

@@ -184,6 +184,8 @@ impl<S: Stream> Engine<S> {
             clients,
             hub,
             config,
+            access,
+            expiries,
             now,
             date,
             inflater,
@@ -192,6 +194,7 @@ impl<S: Stream> Engine<S> {
         let slot = clients.get_mut(id)?;
         let context = Context {
             config,
+            access,
             date,
             role: slot.admission.role(),
             unavailable,
@@ -215,14 +218,17 @@ impl<S: Stream> Engine<S> {
                     client.timers_mut().note_pong(*now, &config.timeouts);
                 }
                 Some(Event::Answered) => {}
-                Some(Event::OpenedEcho(window)) => {
+                Some(Event::OpenedEcho { grant, window }) => {
                     session.enter_echo(window);
                     client.open(id, *now, &config.timeouts);
+                    expiries.insert(grant, id);
                 }
                 Some(Event::Listens(listen)) => {
+                    let grant = listen.grant;
                     received.closing = answer::listen(listen, id, session, outbox, hub, date);
                     received.joined = u8::from(received.closing.is_none());
                     client.open(id, *now, &config.timeouts);
+                    expiries.insert(grant, id);
                 }
                 Some(Event::Publishes(publication)) => {
                     let is_allowed = client.may_send(*now, config);

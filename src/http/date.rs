@@ -37,6 +37,12 @@ impl Date {
         }
     }
 
+    /// How many seconds after the beginning of 1970 it is.
+    #[inline]
+    pub fn unix_seconds(&self) -> u64 {
+        self.unix_seconds
+    }
+
     /// The date as it is sent.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text

@@ -64,6 +64,10 @@ impl Manner {
                 )
                 .header("Upgrade", "websocket")
                 .header("Sec-WebSocket-Version", "13"),
+            // RFC 9110 §15.5.2, RFC 6750 §3.
+            Status::Unauthorized => self
+                .response(status, date)
+                .header("WWW-Authenticate", "Bearer"),
             Status::ServiceUnavailable => self.response(status, date).header("Retry-After", "5"),
             // The allowance is one of messages per second.
             Status::TooManyRequests => self.response(status, date).header("Retry-After", "1"),

@@ -9,6 +9,9 @@ use super::status::Refusal;
 /// How much of an origin or a host is shown in the log, in bytes.
 const SHOWN_MAX: usize = 80;
 
+/// What stands in a listed origin for one or more labels; the dot that follows it is the parent's.
+const WILDCARD: char = '*';
+
 /// Why a request may be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access<'a> {
@@ -30,7 +33,8 @@ impl<'a> Access<'a> {
 
 /// Decides whether a request may come from where it comes from.
 ///
-/// An origin in `allowed_origins` may, without regard to case, and `*` allows all. Otherwise the browser's own word
+/// An origin in `allowed_origins` may, without regard to case; `*` allows all, and `https://*.example.com` all whose host
+/// has one or more labels before `example.com`, as in a content security policy. Otherwise the browser's own word
 /// counts where it has one: `Sec-Fetch-Site`, which no page can set and no proxy that changes `Host` makes wrong. Else
 /// the origin's host must be the host that was asked.
 ///
@@ -101,10 +105,30 @@ fn is_listed<'l>(
     origin: Option<&[u8]>,
     mut allowed_origins: impl Iterator<Item = &'l str>,
 ) -> bool {
-    allowed_origins.any(|allowed| {
-        let is_same = |origin: &[u8]| origin.eq_ignore_ascii_case(allowed.as_bytes());
-        allowed == "*" || origin.is_some_and(is_same)
-    })
+    allowed_origins
+        .any(|allowed| allowed == "*" || origin.is_some_and(|origin| is_meant(origin, allowed)))
+}
+
+/// Whether an entry of the list means this origin.
+fn is_meant(origin: &[u8], allowed: &str) -> bool {
+    let Some((scheme, parent)) = allowed.split_once(WILDCARD) else {
+        return origin.eq_ignore_ascii_case(allowed.as_bytes());
+    };
+    let labels_len = origin.len().checked_sub(scheme.len() + parent.len());
+    let Some((start, rest)) = origin.split_at_checked(scheme.len()) else {
+        return false;
+    };
+    let Some((labels, end)) = labels_len.and_then(|len| rest.split_at_checked(len)) else {
+        return false;
+    };
+    // Every label ends with the dot before the next one, the last with the dot that the parent begins with.
+    let is_label = |label: &[u8]| {
+        let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        !label.is_empty() && label.iter().all(is_name_byte)
+    };
+    start.eq_ignore_ascii_case(scheme.as_bytes())
+        && end.eq_ignore_ascii_case(parent.as_bytes())
+        && labels.split(|&byte| byte == b'.').all(is_label)
 }
 
 /// Whether `origin` (scheme, host, port) names `host`, where a scheme's default port may be left out.
@@ -126,6 +150,62 @@ fn is_same_host(origin: &[u8], host: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::http;
+
+    #[test]
+    fn a_wildcard_stands_for_one_or_more_labels() {
+        for (allowed, origin, is_expected) in [
+            ("https://*.example.com", "https://a.example.com", true),
+            ("https://*.example.com", "https://a.b.example.com", true),
+            ("https://*.example.com", "HTTPS://A-1.Example.COM", true),
+            (
+                "https://*.example.com",
+                "https://xn--bcher-kva.example.com",
+                true,
+            ),
+            ("https://*.example.com", "https://example.com", false),
+            ("https://*.example.com", "https://.example.com", false),
+            ("https://*.example.com", "https://a..example.com", false),
+            ("https://*.example.com", "https://.a.example.com", false),
+            ("https://*.example.com", "https://evilexample.com", false),
+            ("https://*.example.com", "https://a.evilexample.com", false),
+            ("https://*.example.com", "https://a.example.com.evil", false),
+            ("https://*.example.com", "https://a.example.com:8443", false),
+            ("https://*.example.com", "https://a.example.com:443", false),
+            ("https://*.example.com", "http://a.example.com", false),
+            (
+                "https://*.example.com",
+                "https://evil.com/.example.com",
+                false,
+            ),
+            (
+                "https://*.example.com",
+                "https://evil.com#.example.com",
+                false,
+            ),
+            ("https://*.example.com", "https://me@a.example.com", false),
+            ("https://*.example.com", "https://evil:1.example.com", false),
+            ("https://*.example.com", "https://*.example.com", false),
+            ("https://*.example.com", "https://", false),
+            ("https://*.example.com", "", false),
+            (
+                "https://*.example.com:8443",
+                "https://a.example.com:8443",
+                true,
+            ),
+            ("https://*.example.com:8443", "https://a.example.com", false),
+            (
+                "https://*.example.com:8443",
+                "https://a.example.com:18443",
+                false,
+            ),
+        ] {
+            assert_eq!(
+                is_meant(origin.as_bytes(), allowed),
+                is_expected,
+                "{allowed} {origin}"
+            );
+        }
+    }
 
     /// The decision about a request to `chat.example:8080` with these fields: `Ok` holds the listed origin, if any.
     fn check_fields(fields: &[&str], allowed: &[&str]) -> Result<Option<String>, Refusal> {

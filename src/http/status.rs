@@ -11,6 +11,7 @@ pub enum Status {
     NoContent = 204,
     NotModified = 304,
     BadRequest = 400,
+    Unauthorized = 401,
     Forbidden = 403,
     NotFound = 404,
     MethodNotAllowed = 405,
@@ -18,6 +19,7 @@ pub enum Status {
     PreconditionFailed = 412,
     ContentTooLarge = 413,
     ExpectationFailed = 417,
+    MisdirectedRequest = 421,
     UpgradeRequired = 426,
     TooManyRequests = 429,
     RequestHeaderFieldsTooLarge = 431,
@@ -33,6 +35,7 @@ impl Status {
             Self::NoContent => "No Content",
             Self::NotModified => "Not Modified",
             Self::BadRequest => "Bad Request",
+            Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
             Self::NotFound => "Not Found",
             Self::MethodNotAllowed => "Method Not Allowed",
@@ -40,6 +43,7 @@ impl Status {
             Self::PreconditionFailed => "Precondition Failed",
             Self::ContentTooLarge => "Content Too Large",
             Self::ExpectationFailed => "Expectation Failed",
+            Self::MisdirectedRequest => "Misdirected Request",
             Self::UpgradeRequired => "Upgrade Required",
             Self::TooManyRequests => "Too Many Requests",
             Self::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
@@ -138,6 +142,18 @@ pub enum Refusal {
     TooManyMessages,
     /// The page's origin is not allowed (RFC 6455 §10.2).
     ForeignOrigin,
+    /// The host that is asked is not one of those that are served (RFC 9110 §7.4).
+    OtherHost,
+    /// A token is needed, and there is none.
+    TokenMissing,
+    /// The token is none that was given out.
+    BadToken,
+    /// The token is not valid yet.
+    TokenTooEarly,
+    /// The token is not valid any more.
+    TokenExpired,
+    /// The token is good, and does not allow what was asked for.
+    NoRight,
     /// As many clients are connected as may be.
     TooManyClients,
     /// As many clients are connected from this address as may be.
@@ -187,7 +203,11 @@ impl Refusal {
             Self::NoUpgrade | Self::NoVersion | Self::OtherWebSocketVersion => {
                 Status::UpgradeRequired
             }
-            Self::ForeignOrigin => Status::Forbidden,
+            Self::TokenMissing | Self::BadToken | Self::TokenTooEarly | Self::TokenExpired => {
+                Status::Unauthorized
+            }
+            Self::ForeignOrigin | Self::NoRight => Status::Forbidden,
+            Self::OtherHost => Status::MisdirectedRequest,
             Self::TooManyClients
             | Self::TooManyFromAddress
             | Self::TooManyRooms
@@ -240,6 +260,12 @@ impl Refusal {
             Self::MessageTooLarge => "the message is too large (--max-message)",
             Self::TooManyMessages => "too many messages per second (--message-rate)",
             Self::ForeignOrigin => "this origin is not allowed (--allow-origin)",
+            Self::OtherHost => "this host is not served here (--allow-host)",
+            Self::TokenMissing => "this takes a token",
+            Self::BadToken => "the token is not valid",
+            Self::TokenTooEarly => "the token is not valid yet",
+            Self::TokenExpired => "the token has expired",
+            Self::NoRight => "the token does not allow this",
             Self::TooManyClients => "too many clients are connected (--max-clients)",
             Self::TooManyFromAddress => {
                 "too many clients are connected from this address (--max-clients-per-ip)"

@@ -36,11 +36,15 @@ pub enum CloseReason {
     Overload,
     /// The server is shutting down.
     Shutdown,
+    /// A WebSocket published without the right to.
+    MayNotPublish,
+    /// The token that the connection was opened with has expired.
+    TokenExpired,
 }
 
 impl CloseReason {
     /// How many kinds of reasons there are.
-    pub const KINDS: usize = 14;
+    pub const KINDS: usize = 16;
 
     /// The name of this kind of reason, as counters and logs show it.
     pub fn name(self) -> &'static str {
@@ -59,6 +63,8 @@ impl CloseReason {
             Self::RateExceeded => "rate_exceeded",
             Self::Overload => "overload",
             Self::Shutdown => "shutdown",
+            Self::MayNotPublish => "may_not_publish",
+            Self::TokenExpired => "token_expired",
         }
     }
 
@@ -69,6 +75,8 @@ impl CloseReason {
             Self::MessageTimeout => "the message was not finished in time",
             Self::RateExceeded => "too many messages",
             Self::Shutdown => "server is going away",
+            Self::MayNotPublish => "no right to publish here",
+            Self::TokenExpired => "token expired",
             Self::Protocol(error) => error.words(),
             // These end without a close frame, or with the peer's own code.
             Self::PeerClosed
@@ -112,6 +120,8 @@ impl CloseReason {
             Self::Shutdown => 11,
             Self::RateExceeded => 12,
             Self::Overload => 13,
+            Self::MayNotPublish => 14,
+            Self::TokenExpired => 15,
         }
     }
 }
@@ -133,6 +143,8 @@ impl fmt::Display for CloseReason {
             Self::RateExceeded => f.write_str("too many messages (--message-rate)"),
             Self::Overload => f.write_str("too much is queued in all (--max-queued)"),
             Self::Shutdown => f.write_str("the server is shutting down"),
+            Self::MayNotPublish => f.write_str("it published without the right to"),
+            Self::TokenExpired => f.write_str("its token has expired"),
         }
     }
 }

@@ -4,9 +4,11 @@ use std::mem;
 
 use super::requests::{self, Answered};
 use super::{Context, Event, Publication};
+use crate::access::Grant;
 use crate::http::HeadReader;
 use crate::http::body::BodyReader;
 use crate::http::manner::Manner;
+use crate::http::status::Refusal;
 use crate::outbox::Outbox;
 
 /// What a peer that waits for it is told before it sends a body (RFC 9110 §15.2.1).
@@ -41,6 +43,8 @@ pub struct Post {
     pub(super) reader: BodyReader,
     /// Whether the peer waits for leave to send the body.
     pub(super) expects_continue: bool,
+    /// What its token allows.
+    pub(super) grant: Grant,
     /// All but the body.
     pub(super) publication: Publication,
 }
@@ -50,6 +54,11 @@ impl Post {
     fn receive(&mut self, input: &mut &mut [u8], context: &Context<'_>) -> Option<Event<'static>> {
         match self.reader.next(input) {
             Ok(None) => None,
+            // The body may have taken its time.
+            Ok(Some(_)) if self.grant.is_over(context.date.unix_seconds()) => {
+                let manner = self.publication.manner.closing();
+                Some(requests::refuse(Refusal::TokenExpired, &manner, context))
+            }
             Ok(Some(body)) => {
                 let mut publication = mem::take(&mut self.publication);
                 publication.body = body;

@@ -3,11 +3,13 @@
 
 mod http;
 mod listen;
+mod may;
 mod requests;
 mod websocket;
 
 use std::borrow::Cow;
 
+use crate::access::{Access, Grant};
 use crate::config::Config;
 use crate::http::Date;
 use crate::http::manner::Manner;
@@ -29,6 +31,8 @@ use http::HttpSession;
 pub struct Context<'a> {
     /// All settings.
     pub config: &'a Config,
+    /// Who may listen and publish.
+    pub access: &'a Access,
     /// The time of day.
     pub date: &'a Date,
     /// What the listener is for that accepted the connection.
@@ -55,8 +59,13 @@ pub enum Event<'a> {
     Listens(Listen),
     /// The peer publishes by HTTP, and waits for an answer.
     Publishes(Publication),
-    /// The peer is a WebSocket from now on, and talks to itself; with such a window, if it compresses.
-    OpenedEcho(Option<Window>),
+    /// The peer is a WebSocket from now on, and talks to itself.
+    OpenedEcho {
+        /// What it may do, and until when.
+        grant: Grant,
+        /// Its window, if it compresses.
+        window: Option<Window>,
+    },
     /// The peer publishes a message in its room.
     Message(Cow<'a, str>),
     /// The peer got what it asked for: a pong, an echo.
@@ -74,6 +83,8 @@ pub struct Listen {
     pub room: Box<str>,
     /// How.
     pub listening: Listening,
+    /// What its token allows.
+    pub grant: Grant,
     /// What the peer is sent first, once it is in the room: the handshake, the head of a response.
     pub opening: Vec<u8>,
     /// How it is answered otherwise.
@@ -144,6 +155,8 @@ pub enum Session {
         reader: MessageReader,
         /// Its seat.
         membership: Membership,
+        /// Whether it may publish.
+        may_publish: bool,
     },
     /// The peer listens to a room by server-sent events. What it sends means nothing.
     Events {
@@ -180,9 +193,13 @@ impl Session {
     ) -> Option<Event<'a>> {
         let message_max = context.config.chat.max_message;
         match self {
-            Self::Chat { reader, membership } => {
+            Self::Chat {
+                reader,
+                membership,
+                may_publish,
+            } => {
                 let inflater = membership.framing.window().map(|_| codec.inflater);
-                websocket::receive_chat(reader, input, outbox, message_max, inflater)
+                websocket::receive_chat(reader, *may_publish, input, outbox, message_max, inflater)
             }
             Self::Echo { reader, window } => {
                 let codec = window.map(|window| (window, codec));
@@ -193,12 +210,13 @@ impl Session {
         }
     }
 
-    /// The peer is in a room from now on.
-    pub fn enter_room(&mut self, membership: Membership) {
+    /// The peer is in a room from now on, and may publish there or not.
+    pub fn enter_room(&mut self, membership: Membership, may_publish: bool) {
         *self = if membership.framing.is_websocket() {
             Self::Chat {
                 reader: MessageReader::default(),
                 membership,
+                may_publish,
             }
         } else {
             Self::Events { membership }

@@ -1,7 +1,8 @@
 //! What a request gets: a file of the page, a room to listen to, leave to send a body, a refusal.
 
 use super::http::Post;
-use super::{Closing, Context, Event, Listen, Publication, listen};
+use super::{Closing, Context, Event, Listen, Publication, listen, may};
+use crate::access::Grant;
 use crate::config::{Config, PUBLICATION_LEN_MAX};
 use crate::http::body::BodyReader;
 use crate::http::manner::Manner;
@@ -36,12 +37,15 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
         }
     };
     let route = Route::of(request.method, request.path, context.role, context.config);
-    let access = check_origin(&request, &route, context);
-    let manner = manner(&request, &route, access);
-    let answered = match (context.unavailable, access) {
-        (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
-        (None, Ok(_)) => serve(&request, &route, &manner, outbox, context),
+    let listed_origin = may::check_origin(&request, &route, context);
+    let manner = manner(&request, &route, listed_origin);
+    let is_served = match context.unavailable {
+        Some(refusal) => Err(refusal),
+        None => may::check_host(&request, context).and(listed_origin),
     };
+    let answered = is_served
+        .and_then(|_| may::check_token(&request, &route, context))
+        .and_then(|grant| serve(&request, &route, &manner, grant, outbox, context));
     answered.unwrap_or_else(|refusal| {
         let mut closing = Closing::refused(refusal, &manner, context.date);
         if refusal == Refusal::ForeignOrigin {
@@ -51,28 +55,10 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
     })
 }
 
-/// Which pages may use a resource: the server's own and listed ones. The page's files are for everybody.
-fn check_origin<'a>(
-    request: &Request<'a>,
-    route: &Route<'_>,
-    context: &Context<'_>,
-) -> Result<Option<&'a [u8]>, Refusal> {
-    let allowed_origins = context.config.network.allowed_origins();
-    match route {
-        Route::WebSocket(_) | Route::Echo | Route::Events(_) | Route::Publish(_) => {
-            let access = origin::check(request, allowed_origins)?;
-            Ok(access.listed_origin())
-        }
-        // What a page of another origin may not do, its browser tells it best by itself.
-        _ if request.path.starts_with("/room") => Ok(origin::find_listed(request, allowed_origins)),
-        _ => Ok(None),
-    }
-}
-
 fn manner(
     request: &Request<'_>,
     route: &Route<'_>,
-    access: Result<Option<&[u8]>, Refusal>,
+    listed_origin: Result<Option<&[u8]>, Refusal>,
 ) -> Manner {
     // Where a body is not read, the end of the request is not known.
     let is_read = !request.has_body() || matches!(route, Route::Publish(_));
@@ -80,7 +66,7 @@ fn manner(
         is_head: request.method == "HEAD",
         is_kept: request.wants_keep_alive() && is_read,
         is_events: matches!(route, Route::Events(_)),
-        listed_origin: access.ok().flatten().map(Into::into),
+        listed_origin: listed_origin.ok().flatten().map(Into::into),
     }
 }
 
@@ -89,12 +75,13 @@ fn serve(
     request: &Request<'_>,
     route: &Route<'_>,
     manner: &Manner,
+    grant: Grant,
     outbox: &mut Outbox,
     context: &Context<'_>,
 ) -> Result<Answered, Refusal> {
     let Context { config, date, .. } = context;
     let bytes = match route {
-        Route::Publish(room) => return begin_post(request, room, manner, context),
+        Route::Publish(room) => return begin_post(request, room, manner, grant, context),
         Route::NotFound => {
             let response = manner.response(Status::NotFound, date);
             response.finish_with_line("there is nothing here", manner.is_head)
@@ -106,14 +93,14 @@ fn serve(
             response.finish_with_line(line, manner.is_head)
         }
         _ if request.has_body() => return Err(Refusal::Body),
-        Route::WebSocket(room) => return upgrade(request, room, manner, context),
+        Route::WebSocket(room) => return upgrade(request, room, manner, grant, context),
         Route::Echo => {
             let agreement = agree_on_deflate(request, config)?;
             outbox.push_private(handshake::accept(request, None, agreement.as_ref(), date)?);
             let window = agreement.map(|agreement| agreement.window);
-            return Ok(Answered::At(Event::OpenedEcho(window)));
+            return Ok(Answered::At(Event::OpenedEcho { grant, window }));
         }
-        Route::Events(room) => return events(request, room, manner, context),
+        Route::Events(room) => return events(request, room, manner, grant, context),
         Route::Page(asset) => {
             let (head, body) = asset.answer(request, manner.is_kept, date);
             outbox.push_private(head);
@@ -158,6 +145,7 @@ fn upgrade(
     request: &Request<'_>,
     room: &str,
     manner: &Manner,
+    grant: Grant,
     context: &Context<'_>,
 ) -> Result<Answered, Refusal> {
     let has_ids = handshake::offers_subprotocol(request, SUBPROTOCOL)?;
@@ -171,6 +159,7 @@ fn upgrade(
     Ok(Answered::At(Event::Listens(Listen {
         room: room.into(),
         listening,
+        grant,
         opening,
         manner: manner.closing(),
     })))
@@ -189,6 +178,7 @@ fn events(
     request: &Request<'_>,
     room: &str,
     manner: &Manner,
+    grant: Grant,
     context: &Context<'_>,
 ) -> Result<Answered, Refusal> {
     let listening = listen::events(request)?;
@@ -198,6 +188,7 @@ fn events(
         false => Event::Listens(Listen {
             room: room.into(),
             listening,
+            grant,
             opening,
             manner: manner.closing(),
         }),
@@ -208,6 +199,7 @@ fn begin_post(
     request: &Request<'_>,
     room: &str,
     manner: &Manner,
+    grant: Grant,
     context: &Context<'_>,
 ) -> Result<Answered, Refusal> {
     let expects_continue = request.expects_continue()?;
@@ -221,6 +213,7 @@ fn begin_post(
     Ok(Answered::AfterBody(Post {
         reader,
         expects_continue,
+        grant,
         publication: Publication {
             room: room.into(),
             is_lines,

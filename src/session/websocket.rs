@@ -14,12 +14,16 @@ use crate::ws::message::{Incoming, MessageReader};
 #[inline]
 pub(super) fn receive_chat<'a>(
     reader: &mut MessageReader,
+    may_publish: bool,
     input: &mut &'a mut [u8],
     outbox: &mut Outbox,
     message_max: usize,
     inflater: Option<&mut Inflater>,
 ) -> Option<Event<'a>> {
     Some(match reader.next(input, message_max, inflater) {
+        Ok(Some(Incoming::Text(_) | Incoming::Binary(_))) if !may_publish => {
+            Event::Closing(close(CloseCode::Policy, CloseReason::MayNotPublish))
+        }
         Ok(Some(Incoming::Text(text))) => Event::Message(text),
         Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
             Some(text) => Event::Message(text),

@@ -13,10 +13,10 @@ use crate::player::Stage;
 use crate::simulation::{SECOND, SLACK, Simulation};
 
 /// How many connections ended in each of [`ENDS`].
-pub(crate) type Tally = [u64; CloseReason::KINDS];
+pub(crate) type Tally = [u64; ENDS.len()];
 
-/// Every way in which a connection can end.
-pub(crate) const ENDS: [CloseReason; CloseReason::KINDS] = [
+/// Every way in which a connection can end without tokens, and there are two more with them.
+pub(crate) const ENDS: [CloseReason; CloseReason::KINDS - 2] = [
     CloseReason::PeerClosed,
     CloseReason::PeerGone,
     CloseReason::Broken(ErrorKind::Other),

@@ -28,8 +28,6 @@ use std::ops::Range;
 use std::panic;
 use std::thread;
 
-use fanfare::observe::CloseReason;
-
 use endings::{ENDS, Tally};
 use guarantee::{Guarantee, Happened};
 use simulation::Simulation;
@@ -40,7 +38,7 @@ const SEEDS: Range<u64> = 0..2_000;
 fn whatever_peers_sockets_and_time_do_all_members_receive_the_same_and_nothing_is_left_behind() {
     let tallies = play_all(|seed| Simulation::new(seed).run());
     let sum = |sum: Tally, ends: Tally| std::array::from_fn(|kind| sum[kind] + ends[kind]);
-    let tally: Tally = tallies.into_iter().fold([0; CloseReason::KINDS], sum);
+    let tally: Tally = tallies.into_iter().fold([0; ENDS.len()], sum);
     let names = ENDS.iter().map(|end| end.name());
     check_happened(names.zip(tally));
 }

@@ -1,0 +1,168 @@
+//! Tokens and keys, which nothing shows.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// The longest file with a token or key, in bytes.
+pub const SECRET_FILE_MAX: usize = 16 * 1024;
+
+/// A token or a key. It is shown as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// What must not be shown.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<OsString> for Secret {
+    fn from(text: OsString) -> Self {
+        Self(text.into_encoded_bytes())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A file that holds a secret, as it was when it was read.
+#[derive(Debug, Clone)]
+pub struct SecretFile {
+    path: PathBuf,
+    content: Secret,
+}
+
+impl SecretFile {
+    /// Reads a file. One line end at its end does not count, as editors and `echo` leave it.
+    ///
+    /// # Errors
+    /// Why the file cannot be used, in words that follow its name.
+    pub fn read(path: PathBuf) -> Result<Self, String> {
+        let mut content = Vec::new();
+        File::open(&path)
+            .and_then(|file| {
+                file.take(SECRET_FILE_MAX as u64 + 1)
+                    .read_to_end(&mut content)
+            })
+            .map_err(|error| format!("it cannot be read: {error}"))?;
+        if content.len() > SECRET_FILE_MAX {
+            return Err(format!("it is longer than {SECRET_FILE_MAX} bytes"));
+        }
+        if content.ends_with(b"\n") {
+            content.pop();
+            if content.ends_with(b"\r") {
+                content.pop();
+            }
+        }
+        match content.is_empty() {
+            true => Err("it is empty".to_owned()),
+            false => Ok(Self {
+                path,
+                content: Secret(content),
+            }),
+        }
+    }
+
+    /// Reads the same file again.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn read_again(&self) -> Result<Self, String> {
+        Self::read(self.path.clone()).map_err(|why| format!("{}: {why}", self.path.display()))
+    }
+
+    /// What it held.
+    pub fn content(&self) -> &Secret {
+        &self.content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A file of its own, removed when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("fanfare-secret-{name}-{}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+
+        fn read(&self, content: &[u8]) -> Result<SecretFile, String> {
+            fs::write(&self.0, content).expect("a file");
+            SecretFile::read(self.0.clone())
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            // It may never have been written.
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn one_line_end_at_the_end_of_a_file_does_not_count() {
+        let scratch = Scratch::new("ends");
+        for (content, expected) in [
+            (&b"a"[..], &b"a"[..]),
+            (b"a\n", b"a"),
+            (b"a\r\n", b"a"),
+            (b"a\n\n", b"a\n"),
+            (b"a\r", b"a\r"),
+            (b" a ", b" a "),
+            (b"\xff\0\n", b"\xff\0"),
+        ] {
+            let file = scratch.read(content).expect("a good file");
+            assert_eq!(file.content().bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_missing_empty_or_too_long_is_refused() {
+        let scratch = Scratch::new("refused");
+        let refusal = |read: Result<SecretFile, String>| read.expect_err("it is refused");
+        let missing = refusal(SecretFile::read(scratch.0.clone()));
+        assert!(missing.starts_with("it cannot be read: "), "{missing}");
+        for content in ["", "\n", "\r\n"] {
+            assert_eq!(refusal(scratch.read(content.as_bytes())), "it is empty");
+        }
+        let longest = vec![b'a'; SECRET_FILE_MAX];
+        assert!(scratch.read(&longest).is_ok());
+        let longer = refusal(scratch.read(&[&longest[..], b"a"].concat()));
+        assert!(longer.starts_with("it is longer than"), "{longer}");
+        let directory = refusal(SecretFile::read(std::env::temp_dir()));
+        assert!(directory.starts_with("it cannot be read: "), "{directory}");
+    }
+
+    #[test]
+    fn a_file_is_read_again_with_what_it_holds_then() {
+        let scratch = Scratch::new("again");
+        let file = scratch.read(b"old").expect("a good file");
+        scratch.read(b"new").expect("a good file");
+        assert_eq!(file.content().bytes(), b"old");
+        let again = file.read_again().expect("a good file");
+        assert_eq!(again.content().bytes(), b"new");
+        fs::write(&scratch.0, "").expect("a file");
+        let line = again.read_again().expect_err("it is empty");
+        assert!(line.ends_with(": it is empty"), "{line}");
+        assert!(!format!("{file:?}").contains("old"), "{file:?}");
+    }
+}
