@@ -12,6 +12,7 @@ mod budgets;
 mod counts;
 mod delivery;
 mod events;
+mod expiry;
 mod framing;
 mod history;
 mod linger;

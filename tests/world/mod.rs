@@ -18,6 +18,8 @@ pub mod listener;
 pub mod publisher;
 pub mod reader;
 mod socket;
+#[path = "../common/token.rs"]
+pub mod token;
 #[path = "../common/wire.rs"]
 pub mod wire;
 
@@ -106,6 +108,8 @@ pub struct World {
     pub network: ScriptedNetwork,
     /// How much time has passed since the start.
     pub now: Duration,
+    /// The time of day at the start, as the clock has it now: a clock that is set moves it.
+    pub unix_start: u64,
 }
 
 impl World {
@@ -126,6 +130,7 @@ impl World {
             engine: Engine::new(config, client_limit),
             network: ScriptedNetwork::default(),
             now: Duration::ZERO,
+            unix_start: UNIX_START,
         }
     }
 
@@ -187,7 +192,7 @@ impl World {
         let now = Now {
             tick: now,
             elapsed: self.now,
-            unix_seconds: UNIX_START + self.now.as_secs(),
+            unix_seconds: self.unix_start + self.now.as_secs(),
         };
         self.engine.turn(&mut self.network, now);
     }
