@@ -9,6 +9,7 @@
 pub(crate) mod folder;
 pub(crate) mod peer;
 pub(crate) mod rooms;
+pub(crate) mod token;
 pub(crate) mod wire;
 
 use std::io::{BufRead, BufReader, Read};

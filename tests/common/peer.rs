@@ -293,6 +293,14 @@ impl Peer {
         }
     }
 
+    /// Ends our side of the stream, if the connection is still up; whatever is received to its end.
+    pub(crate) fn finish_and_take_all(mut self) -> Vec<u8> {
+        // The server may have ended it.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        while self.receive().is_ok_and(|len| len > 0) {}
+        self.received.split_off(self.consumed)
+    }
+
     pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
         while self.received.len() - self.consumed < len {
             self.receive_more();

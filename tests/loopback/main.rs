@@ -1,5 +1,6 @@
 //! The binary over loopback sockets: the protocol, the chat, the timeouts, the page, starting and ending.
 
+mod access;
 mod assets;
 mod bodies;
 mod browser;

@@ -86,7 +86,7 @@ fn recipes() -> Vec<Recipe> {
 }
 
 /// The indented blocks of a Markdown text, without their indentation.
-fn blocks(text: &str) -> Vec<String> {
+pub(crate) fn blocks(text: &str) -> Vec<String> {
     let mut blocks = vec![String::new()];
     for line in text.lines() {
         let is_in_block = blocks.last().is_some_and(|block| !block.is_empty());

@@ -1,0 +1,34 @@
+//! Who may listen and publish: tokens of every kind, hosts, and that nothing shows a secret.
+
+mod expiry;
+mod hosts;
+mod readme;
+mod secrets;
+mod settings;
+mod tokens;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::common::token::mint;
+
+const HOST: &str = "Host: chat.example";
+const PUBLISH: &str = "publish-token-of-the-tests";
+const LISTEN: &str = "listen-token-of-the-tests";
+
+/// The time of day, in seconds since 1970.
+fn unix_seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("it is after 1970").as_secs()
+}
+
+/// A token that is good for an hour, in these rooms.
+fn token(rooms: &Value, may_say: bool) -> String {
+    mint(&json!({"exp": unix_seconds() + 3600, "rooms": rooms, "say": may_say}))
+}
+
+/// The field that shows a token.
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
+}
