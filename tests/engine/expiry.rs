@@ -252,3 +252,22 @@ fn more_that_expire_in_one_second_than_a_turn_closes_are_closed_in_the_next() {
     world.settle();
     assert!(peers.iter().all(|peer| peer.socket().server_has_shut));
 }
+
+#[test]
+fn the_loop_wakes_by_itself_when_a_token_expires() {
+    for began in [0, 550, 999] {
+        let mut world = world();
+        world.pass(Duration::from_millis(began));
+        let peer = join(&mut world, "/room/a", 4);
+        let mut turns = 0;
+        while !peer.socket().server_has_shut {
+            world.now += world.wait().unwrap().max(Duration::from_millis(1));
+            world.settle();
+            turns += 1;
+        }
+        let late = world.now - 4 * SECOND;
+        assert!(late <= TICK, "{began}: {late:?}");
+        // It sleeps up to the last second.
+        assert!(turns <= 12, "{began}: {turns}");
+    }
+}
