@@ -113,6 +113,12 @@ fn no_secret_is_in_anything_that_the_server_writes() {
                     "{part}: {written}"
                 );
                 assert!(part.is_empty() || !answered.contains(part), "{part}");
+                let bytes = format!("{:?}", part.as_bytes());
+                let bytes = bytes.trim_matches(['[', ']']);
+                assert!(
+                    bytes.is_empty() || !written.contains(bytes),
+                    "{part}: {written}"
+                );
             }
         }
     }

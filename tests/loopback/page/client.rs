@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::common::token::{KEY, mint};
 
 /// A document of another origin, which restricts nothing.
 fn open_elsewhere(browser: &mut Browser, elsewhere: &Server) -> Page {
@@ -73,6 +74,48 @@ fn a_page_of_a_listed_site_reads_what_the_server_answers() {
     browser.wait_for(&page, "states.length >= 2");
     let states = browser.evaluate(&page, "room.close(); [states[1][0], states[1][1].status]");
     assert_eq!(states, json!(["lost", 426]));
+}
+
+#[test]
+fn a_token_lets_a_page_in_and_a_refusal_is_told_in_words() {
+    let Some(mut browser) = turn() else { return };
+    let elsewhere = Server::start(&[]);
+    let origin = format!("http://{}", elsewhere.addr);
+    let server = Server::start(&["--allow-origin", &origin, "--jwt-key", KEY]);
+    let token = |rooms: &str, may_say: bool| {
+        let claims = json!({"exp": 1_u64 << 40, "rooms": [rooms], "say": may_say});
+        format!("token: '{}'", mint(&claims))
+    };
+    for (options, status, reason) in [
+        (String::new(), 401, "this takes a token"),
+        ("token: 'x'".to_owned(), 401, "the token is not valid"),
+        (token("other", true), 403, "the token does not allow this"),
+    ] {
+        let page = open_elsewhere(&mut browser, &elsewhere);
+        join(&mut browser, &page, &server, &options);
+        browser.wait_for(&page, "states.length === 2");
+        let expected = json!(["refused", {"status": status, "reason": reason}]);
+        assert_eq!(browser.evaluate(&page, "states[1]"), expected);
+    }
+    let page = open_elsewhere(&mut browser, &elsewhere);
+    join(&mut browser, &page, &server, &token("lobby", true));
+    browser.wait_for(&page, "states.at(-1)?.[0] === 'open'");
+    browser.evaluate(&page, "room.say('hello')");
+    browser.wait_for(&page, "heard.length === 1");
+
+    let page = open_elsewhere(&mut browser, &elsewhere);
+    join(&mut browser, &page, &server, &token("lobby", false));
+    browser.wait_for(&page, "states.at(-1)?.[0] === 'open'");
+    let failure = "room.say('no').catch(({ code, message }) => [code, message])";
+    let failed = browser.evaluate(&page, failure);
+    let lost = json!({"code": 1008, "reason": "no right to publish here"});
+    browser.wait_for(&page, "states.some(([name]) => name === 'lost')");
+    let told = "states.find(([name]) => name === 'lost')[1]";
+    assert_eq!(browser.evaluate(&page, told), lost);
+    assert_eq!(
+        failed,
+        json!([1008, "not published: no right to publish here"])
+    );
 }
 
 #[test]

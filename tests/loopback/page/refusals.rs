@@ -63,6 +63,14 @@ fn a_proxy_that_hides_the_host_is_suspected() {
 }
 
 #[test]
+fn a_server_that_takes_tokens_says_so_on_its_own_page() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&["--listen-token", "secret"]);
+    let page = browser.open(&format!("http://{}/", server.addr));
+    browser.wait_for(&page, &state_is("Refused: this takes a token."));
+}
+
+#[test]
 fn a_token_that_expired_is_not_shown_again() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
