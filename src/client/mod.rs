@@ -8,7 +8,7 @@ mod write;
 
 use crate::config::{CLOSE_WAIT, Config, HTTP_READ_LEN, PRIVATE_LEN_MAX, Timeouts};
 use crate::id::ClientId;
-use crate::observe::CloseReason;
+use crate::observe::{CloseReason, Metrics, Transport};
 use crate::outbox::Outbox;
 use crate::room::{Hub, Membership};
 use crate::session::Session;
@@ -43,20 +43,29 @@ pub enum Phase {
     /// The peer gets what is still queued for it. Nothing is read; whenever it takes something, it gets more time.
     Flushing {
         /// Why the connection ends.
-        reason: CloseReason,
+        ending: Ending,
     },
     /// Our side of the stream is ended, and the peer's end is awaited. What it still sends is discarded.
     Lingering {
         /// Why the connection ends.
-        reason: CloseReason,
+        ending: Ending,
         /// When the peer must have ended its side.
         due: Tick,
     },
     /// The socket is closed when the turn is over.
     Closed {
         /// Why the connection ended.
-        reason: CloseReason,
+        ending: Ending,
     },
+}
+
+/// What stays of a client that is no longer served.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending {
+    /// Why the connection ends.
+    pub reason: CloseReason,
+    /// How the peer spoke.
+    pub transport: Transport,
 }
 
 impl<S: Stream> Client<S> {
@@ -76,9 +85,9 @@ impl<S: Stream> Client<S> {
 
     /// Ends our side of the stream, once all that was queued is written.
     pub fn begin_linger(&mut self, now: Tick) {
-        if let Phase::Flushing { reason } = self.phase {
+        if let Phase::Flushing { ending } = self.phase {
             let due = now.after(CLOSE_WAIT);
-            self.phase = Phase::Lingering { reason, due };
+            self.phase = Phase::Lingering { ending, due };
             // If the socket has failed already, reading it will tell.
             let _ = self.stream.shutdown_write();
         }
@@ -225,16 +234,17 @@ impl<S> Client<S> {
     /// empty (closing a socket with unread bytes resets the connection).
     pub fn is_over(&self) -> bool {
         match self.phase {
-            Phase::Flushing { reason } => {
+            Phase::Flushing { ending } => {
                 self.input == Input::Ended
-                    || (reason == CloseReason::PeerClosed && self.input == Input::Drained)
+                    || (ending.reason == CloseReason::PeerClosed && self.input == Input::Drained)
             }
             _ => self.input == Input::Ended,
         }
     }
 
     /// The client stays from now on, as a WebSocket or an event source.
-    pub fn open(&mut self, id: ClientId, now: Tick, timeouts: &Timeouts) {
+    pub fn open(&mut self, id: ClientId, now: Tick, timeouts: &Timeouts, metrics: &mut Metrics) {
+        metrics.change_transport(Transport::Http, self.transport());
         let member = self.membership();
         let is_websocket = member.is_none_or(|member| member.framing.is_websocket());
         // Consecutive slots differ in their low bits, which is all that the jitter looks at.
@@ -281,23 +291,37 @@ impl<S> Client<S> {
             self.outbox.push_last(last_bytes);
             // A socket that takes nothing already does not get more time.
             self.outbox.note_queued(now.after(timeouts.write_wait));
-            self.phase = Phase::Flushing { reason };
+            let transport = self.transport();
+            let ending = Ending { reason, transport };
+            self.phase = Phase::Flushing { ending };
         }
     }
 
     /// The socket is to be closed. An earlier reason stands.
     pub fn close(&mut self, reason: CloseReason) {
+        let transport = self.transport();
         let reason = self.close_reason().unwrap_or(reason);
-        self.phase = Phase::Closed { reason };
+        let ending = Ending { reason, transport };
+        self.phase = Phase::Closed { ending };
     }
 
     /// Why the connection ends, if it does.
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self.phase {
             Phase::Open(_) => None,
-            Phase::Flushing { reason }
-            | Phase::Lingering { reason, .. }
-            | Phase::Closed { reason } => Some(reason),
+            Phase::Flushing { ending }
+            | Phase::Lingering { ending, .. }
+            | Phase::Closed { ending } => Some(ending.reason),
+        }
+    }
+
+    /// How the peer speaks, or spoke while it was served.
+    pub fn transport(&self) -> Transport {
+        match &self.phase {
+            Phase::Open(session) => session.transport(),
+            Phase::Flushing { ending }
+            | Phase::Lingering { ending, .. }
+            | Phase::Closed { ending } => ending.transport,
         }
     }
 

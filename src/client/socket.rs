@@ -94,17 +94,20 @@ impl Input {
     }
 }
 
-/// Writes once, and notes whether the socket may take more; 0 if it takes nothing now.
+/// Writes once, counts what the socket takes in `sent_len`, and notes whether it may take more; 0 if it takes nothing
+/// now.
 #[inline]
 pub(super) fn write(
     stream: &mut impl Stream,
     bytes: &[u8],
     is_writable: &mut bool,
+    sent_len: &mut u64,
 ) -> Result<usize, CloseReason> {
     loop {
         match stream.write(bytes) {
             Ok(0) => return Err(CloseReason::Broken(ErrorKind::WriteZero)),
             Ok(written) => {
+                *sent_len += written as u64;
                 *is_writable = written == bytes.len() || !stream.short_means_blocked();
                 return Ok(written);
             }

@@ -3,7 +3,7 @@
 use super::socket;
 use super::{Client, Phase, Stream};
 use crate::config::{Config, SlowPolicy, Timeouts, WRITES_PER_TURN};
-use crate::observe::CloseReason;
+use crate::observe::{CloseReason, Metrics};
 use crate::room::member::Here;
 use crate::room::{Cursor, Framing, Hub, Membership, notice};
 use crate::time::Tick;
@@ -25,6 +25,7 @@ impl<S: Stream> Client<S> {
         membership: Membership,
         hub: &mut Hub,
         gather: &mut Vec<u8>,
+        metrics: &mut Metrics,
         now: Tick,
         config: &Config,
     ) -> Result<(), CloseReason> {
@@ -38,14 +39,19 @@ impl<S: Stream> Client<S> {
                     let cursor = Cursor::new(room, framing, number, 0, hub);
                     self.outbox.begin_behind(cursor);
                 }
-                return self.check_queue(framing, hub, gather, now, config);
+                return self.check_queue(framing, hub, gather, metrics, now, config);
             }
             let Some(batch) = hub.log(room).and_then(|log| log.batch(number)) else {
                 return Ok(());
             };
             let bytes = batch.whole(batch.framing_for(framing));
             let len = bytes.len();
-            let written = socket::write(&mut self.stream, bytes, &mut self.is_writable)?;
+            let written = socket::write(
+                &mut self.stream,
+                bytes,
+                &mut self.is_writable,
+                &mut metrics.sent_len,
+            )?;
             self.timers.note_written(written);
             if written < len {
                 let cursor = Cursor::in_batch(room, framing, number, written, hub);
@@ -63,6 +69,7 @@ impl<S: Stream> Client<S> {
         framing: Framing,
         hub: &mut Hub,
         gather: &mut Vec<u8>,
+        metrics: &mut Metrics,
         now: Tick,
         config: &Config,
     ) -> Result<(), CloseReason> {
@@ -72,7 +79,7 @@ impl<S: Stream> Client<S> {
         }
         // The socket may have room that was not announced yet.
         self.is_writable = true;
-        let takes_some = self.flush(hub, gather, now, &config.timeouts)? > 0;
+        let takes_some = self.flush(hub, gather, metrics, now, &config.timeouts)? > 0;
         let bound = queue_max * if takes_some { 2 } else { 1 };
         if self.send_queue_len(hub, queue_max) <= bound {
             return Ok(());
@@ -80,7 +87,7 @@ impl<S: Stream> Client<S> {
         if config.chat.slow == SlowPolicy::Close || !framing.has_ids() {
             return Err(CloseReason::Stuck);
         }
-        self.outbox.skip_waiting(hub);
+        metrics.skipped += self.outbox.skip_waiting(hub);
         Ok(())
     }
 
@@ -101,6 +108,7 @@ impl<S: Stream> Client<S> {
         &mut self,
         hub: &mut Hub,
         gather: &mut Vec<u8>,
+        metrics: &mut Metrics,
         now: Tick,
         timeouts: &Timeouts,
     ) -> Result<usize, CloseReason> {
@@ -116,7 +124,12 @@ impl<S: Stream> Client<S> {
                 self.outbox.settle(hub);
                 break;
             }
-            let written = socket::write(&mut self.stream, bytes, &mut self.is_writable)?;
+            let written = socket::write(
+                &mut self.stream,
+                bytes,
+                &mut self.is_writable,
+                &mut metrics.sent_len,
+            )?;
             taken_len += written;
             self.outbox.advance(written, hub);
         }
@@ -161,11 +174,12 @@ impl<S: Stream> Client<S> {
         &mut self,
         hub: &mut Hub,
         gather: &mut Vec<u8>,
+        metrics: &mut Metrics,
         now: Tick,
         timeouts: &Timeouts,
     ) -> Result<(), CloseReason> {
         self.is_writable = true;
-        if self.flush(hub, gather, now, timeouts)? > 0 {
+        if self.flush(hub, gather, metrics, now, timeouts)? > 0 {
             Ok(())
         } else {
             Err(CloseReason::WriteTimeout)
@@ -176,7 +190,13 @@ impl<S: Stream> Client<S> {
     ///
     /// # Errors
     /// The socket failed.
-    pub fn ping(&mut self, hub: &Hub, now: Tick, timeouts: &Timeouts) -> Result<(), CloseReason> {
+    pub fn ping(
+        &mut self,
+        hub: &Hub,
+        metrics: &mut Metrics,
+        now: Tick,
+        timeouts: &Timeouts,
+    ) -> Result<(), CloseReason> {
         self.timers.renew_ping(now, timeouts);
         let membership = self.membership();
         let ping = match membership {
@@ -185,7 +205,12 @@ impl<S: Stream> Client<S> {
         };
         let count = membership.and_then(|membership| hub.here_again(membership));
         if self.outbox.is_empty() {
-            let written = socket::write(&mut self.stream, ping, &mut self.is_writable)?;
+            let written = socket::write(
+                &mut self.stream,
+                ping,
+                &mut self.is_writable,
+                &mut metrics.sent_len,
+            )?;
             if written < ping.len() {
                 self.outbox.push_control_rest(ping, written);
             }

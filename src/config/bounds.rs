@@ -28,6 +28,8 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 pub const EXPIRIES_PER_TURN: usize = 10_000;
 /// How long the listener rests when descriptors have run out, unless a client leaves before.
 pub const ACCEPT_REST: Duration = Duration::from_secs(1);
+/// How often the kernel is asked for the process's memory and descriptors, at the most.
+pub const PROCESS_READ_PERIOD: Duration = Duration::from_secs(1);
 /// How long a peer may take to close its side after it was sent the last bytes.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// Connections beyond a limit on clients that are told so with a `503` at the same time. Of more, those

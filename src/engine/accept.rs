@@ -151,7 +151,7 @@ impl<S: Stream> Engine<S> {
             self.give_seat_back(peer, admission);
             return;
         }
-        self.metrics.accepted += 1;
+        self.metrics.count_accepted();
         let client = Client::new(stream, peer, self.now, &self.config);
         self.clients.insert(client, admission);
         // It is read from in this very turn, and only then gets its first deadline: most peers have sent

@@ -4,11 +4,13 @@ use crate::config::Config;
 use crate::http::Date;
 use crate::http::status::{Refusal, Status};
 use crate::id::ClientId;
+use crate::observe::Metrics;
 use crate::outbox::Outbox;
 use crate::room::batch::trimmed;
 use crate::room::hub::TooManyRooms;
 use crate::room::id::{ID_LEN_MAX, Id};
 use crate::room::member::Here;
+use crate::room::notice::Answer;
 use crate::room::{Cursor, Hub, notice};
 use crate::session::{Closing, Listen, Publication, Session};
 
@@ -27,12 +29,15 @@ pub(super) fn listen(
     outbox: &mut Outbox,
     hub: &mut Hub,
     date: &Date,
+    metrics: &mut Metrics,
 ) -> Option<Closing> {
     let room = match hub.enter(&listen.room) {
         Ok(room) => room,
         Err(error) => return Some(Closing::refused(error.into(), &listen.manner, date)),
     };
     let joined = hub.join(room, id, listen.listening);
+    count_start(joined.answer, metrics);
+    metrics.replayed += hub.head(room).seq - joined.position.seq;
     let framing = joined.membership.framing;
     let mut opening = listen.opening;
     opening.extend(notice::start(framing, joined.answer, joined.position));
@@ -49,12 +54,29 @@ pub(super) fn listen(
     None
 }
 
+fn count_start(answer: Answer, metrics: &mut Metrics) {
+    match answer {
+        Answer::Fresh => {}
+        Answer::Resumed => metrics.resumed += 1,
+        Answer::Gap(Some(_)) => metrics.resumed_with_gap += 1,
+        Answer::Gap(None) => metrics.resumed_unknown += 1,
+    }
+}
+
 /// What came of a publication.
 pub(super) struct Published {
     /// The whole answer.
     pub(super) answer: Vec<u8>,
-    /// How many messages were published.
-    pub(super) count: u32,
+    pub(super) counts: Counts,
+}
+
+/// How much was published.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    /// How many messages.
+    pub(super) messages: u32,
+    /// To how many members, summed over the messages.
+    pub(super) deliveries: u64,
     /// How many offers of a batch to a member they cause.
     pub(super) offers: usize,
 }
@@ -67,33 +89,33 @@ pub(super) fn publish(
     hub: &mut Hub,
     config: &Config,
     date: &Date,
+    metrics: &mut Metrics,
 ) -> Published {
     let manner = &publication.manner;
     let published = try_publish(publication, is_allowed, hub, config);
     let answer = match &published {
-        Ok((id, ..)) => {
+        Ok((id, _)) => {
             let mut line = Vec::with_capacity(ID_LEN_MAX);
             id.encode(&mut line);
             let response = manner.response(Status::Ok, date);
             response.finish_with_line(line, manner.is_head)
         }
-        Err(refusal) => manner.refuse(*refusal, date),
+        Err(refusal) => {
+            metrics.count_refused(*refusal);
+            manner.refuse(*refusal, date)
+        }
     };
-    let (count, offers) = published.map_or((0, 0), |(_, count, offers)| (count, offers));
-    Published {
-        answer,
-        count,
-        offers,
-    }
+    let counts = published.map_or(Counts::default(), |(_, counts)| counts);
+    Published { answer, counts }
 }
 
-/// Returns the id of the last message, how many were published, and how many offers they cause.
+/// Returns the id of the last message.
 fn try_publish(
     publication: &Publication,
     is_allowed: bool,
     hub: &mut Hub,
     config: &Config,
-) -> Result<(Id, u32, usize), Refusal> {
+) -> Result<(Id, Counts), Refusal> {
     let text = simdutf8::basic::from_utf8(&publication.body).map_err(|_| Refusal::NotUtf8)?;
     let message_max = config.chat.max_message;
     let count = match publication.is_lines {
@@ -105,9 +127,9 @@ fn try_publish(
     }
     let room = hub.enter(&publication.room)?;
     if let Some(key) = &publication.key
-        && let Some(answer) = hub.find_key(room, key)
+        && let Some(id) = hub.find_key(room, key)
     {
-        return Ok((answer, 0, 0));
+        return Ok((id, Counts::default()));
     }
     let sealed = match publication.is_lines {
         true => hub.publish_all(room, text.len(), lines(text)),
@@ -117,8 +139,13 @@ fn try_publish(
     if let Some(key) = &publication.key {
         hub.remember_key(key, id);
     }
-    let offers = sealed * hub.members(room).len();
-    Ok((id, count, offers))
+    let members = hub.members(room).len();
+    let counts = Counts {
+        messages: count,
+        deliveries: u64::from(count) * members as u64,
+        offers: sealed * members,
+    };
+    Ok((id, counts))
 }
 
 /// One line end at the end is not counted.

@@ -33,6 +33,11 @@ impl<S: Stream> Engine<S> {
             return;
         };
         let client = &mut slot.client;
+        if let CloseReason::Refused(refusal) = closing.reason
+            && client.is_open()
+        {
+            self.metrics.count_refused(refusal);
+        }
         if let Some(note) = closing.note
             && self.log_limiter.allow(self.now)
         {
@@ -99,7 +104,7 @@ impl<S: Stream> Engine<S> {
             self.unschedule(slot.entry);
             let client = &slot.client;
             let reason = client.close_reason().unwrap_or(CloseReason::PeerGone);
-            self.metrics.count_closed(reason);
+            self.metrics.count_closed(reason, client.transport());
             if reason.is_policy() && self.log_limiter.allow(self.now) {
                 info!(peer = %client.peer, reason = reason.name(), "connection closed: {reason}");
             } else {

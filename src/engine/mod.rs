@@ -14,6 +14,7 @@ mod close;
 mod drain;
 mod expiry;
 mod read;
+mod scrape;
 mod timeouts;
 mod write;
 
@@ -40,6 +41,7 @@ use clients::{Admission, Clients};
 use drain::Drain;
 use expiry::Expiries;
 use read::Readable;
+use scrape::LastProcess;
 
 /// Where clients come from.
 pub trait Network {
@@ -86,6 +88,7 @@ pub struct Engine<S> {
     deadlines: Deadlines,
     expiries: Expiries,
     metrics: Metrics,
+    process: LastProcess,
     log_limiter: LogLimiter,
     now: Tick,
     /// The time of day, as answers carry it.
@@ -130,6 +133,7 @@ impl<S: Stream> Engine<S> {
             deadlines: Deadlines::default(),
             expiries: Expiries::default(),
             metrics: Metrics::default(),
+            process: LastProcess::default(),
             log_limiter: LogLimiter::default(),
             now: Tick::START,
             date: Date::at(0),

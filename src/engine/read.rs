@@ -5,11 +5,12 @@ use std::mem;
 use tracing::info;
 
 use super::Engine;
-use super::answer::{self, Published};
+use super::answer::{self, Counts};
 use super::clients::{Admission, Lateness};
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
+use crate::http::manner::Manner;
 use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
@@ -39,12 +40,17 @@ impl Readable {
 struct Received {
     /// Messages and control frames, as the message rate counts them.
     count: u32,
-    /// Messages that were published.
+    /// Messages that were published, as a WebSocket and by requests.
     published: u32,
+    posted: u32,
+    /// To how many members, summed over the messages.
+    deliveries: u64,
+    /// How the request is answered that asks for the counters.
+    scrape: Option<Manner>,
     /// How many clients have joined a room: this one, or none.
     joined: u8,
-    /// How many offers of a batch to a member they cause. A client that has filled a batch is read on in the next
-    /// turn.
+    /// How many offers of a batch to a member they cause. A client that has filled a batch, or was told the counters,
+    /// is read on in the next turn.
     offers: usize,
     /// The connection is to be closed.
     closing: Option<Closing>,
@@ -62,15 +68,16 @@ impl Received {
         };
         self.published += 1;
         let sealed = hub.publish(room, text);
-        if sealed > 0 {
-            self.offers += sealed * hub.members(room).len();
-        }
+        let members = hub.members(room).len();
+        self.deliveries += members as u64;
+        self.offers += sealed * members;
     }
 
     /// Counts what was published by a request, whose answer is the connection's last unless it is kept.
-    fn note_published(&mut self, published: &Published, is_kept: bool) {
-        self.published = self.published.saturating_add(published.count);
-        self.offers += published.offers;
+    fn note_published(&mut self, counts: Counts, is_kept: bool) {
+        self.posted = self.posted.saturating_add(counts.messages);
+        self.deliveries += counts.deliveries;
+        self.offers += counts.offers;
         if !is_kept {
             self.closing = Some(Closing::answered(Vec::new()));
         }
@@ -78,10 +85,11 @@ impl Received {
 
     /// Whether the rest of the input, of so many bytes, is not for this turn.
     fn is_done(&mut self, rest_len: usize) -> bool {
-        if self.closing.is_none() && self.offers > 0 {
+        let is_full = self.offers > 0 || self.scrape.is_some();
+        if self.closing.is_none() && is_full {
             self.deferred_len = rest_len;
         }
-        self.closing.is_some() || self.offers > 0
+        self.closing.is_some() || is_full
     }
 }
 
@@ -109,13 +117,15 @@ impl<S: Stream> Engine<S> {
         if !readable.deferred.is_empty() {
             return false;
         }
-        let is_http = |id| {
-            self.clients
-                .get(id)
-                .is_some_and(|slot| slot.client.is_http())
+        let Some(slot) = self.clients.get(readable.id) else {
+            return false;
         };
+        // They are few, and want to see what goes on when nobody else is served.
+        if slot.admission == Admission::Admin {
+            return false;
+        }
         self.queued_len() > self.config.chat.max_queued
-            || (self.joins >= JOINS_PER_TURN && is_http(readable.id))
+            || (self.joins >= JOINS_PER_TURN && slot.client.is_http())
     }
 
     /// Reads from one client, once: that is its budget.
@@ -157,10 +167,16 @@ impl<S: Stream> Engine<S> {
         self.offers += received.offers;
         self.joins += usize::from(received.joined);
         self.metrics.joined += u64::from(received.joined);
-        self.metrics.messages += u64::from(received.published);
+        self.metrics.websocket_messages += u64::from(received.published);
+        self.metrics.http_messages += u64::from(received.posted);
+        self.metrics.deliveries += received.deliveries;
         if received.deferred_len > 0 {
             let rest = input.split_at_mut(input_len - received.deferred_len).1;
             self.defer(id, rest);
+        }
+        if let Some(manner) = received.scrape {
+            self.answer_scrape(id, &manner);
+            return;
         }
         match received.closing {
             Some(closing) => self.begin_close(id, closing),
@@ -180,6 +196,7 @@ impl<S: Stream> Engine<S> {
     #[inline]
     fn receive_events(&mut self, id: ClientId, mut input: &mut [u8]) -> Option<Received> {
         let unavailable = self.unavailable(id);
+        let is_ready = self.is_ready();
         let Self {
             clients,
             hub,
@@ -189,6 +206,7 @@ impl<S: Stream> Engine<S> {
             now,
             date,
             inflater,
+            metrics,
             ..
         } = self;
         let slot = clients.get_mut(id)?;
@@ -198,6 +216,7 @@ impl<S: Stream> Engine<S> {
             date,
             role: slot.admission.role(),
             unavailable,
+            is_ready,
         };
         let client = &mut slot.client;
         let mut received = Received::default();
@@ -220,23 +239,26 @@ impl<S: Stream> Engine<S> {
                 Some(Event::Answered) => {}
                 Some(Event::OpenedEcho { grant, window }) => {
                     session.enter_echo(window);
-                    client.open(id, *now, &config.timeouts);
+                    client.open(id, *now, &config.timeouts, metrics);
                     expiries.insert(grant, id);
                 }
                 Some(Event::Listens(listen)) => {
                     let grant = listen.grant;
-                    received.closing = answer::listen(listen, id, session, outbox, hub, date);
+                    received.closing =
+                        answer::listen(listen, id, session, outbox, hub, date, metrics);
                     received.joined = u8::from(received.closing.is_none());
-                    client.open(id, *now, &config.timeouts);
+                    client.open(id, *now, &config.timeouts, metrics);
                     expiries.insert(grant, id);
                 }
                 Some(Event::Publishes(publication)) => {
                     let is_allowed = client.may_send(*now, config);
-                    let published = answer::publish(&publication, is_allowed, hub, config, date);
-                    client.spend(published.count, *now, config);
-                    received.note_published(&published, publication.manner.is_kept);
+                    let published =
+                        answer::publish(&publication, is_allowed, hub, config, date, metrics);
+                    client.spend(published.counts.messages, *now, config);
+                    received.note_published(published.counts, publication.manner.is_kept);
                     client.outbox_mut().push_private(published.answer);
                 }
+                Some(Event::Scrapes(manner)) => received.scrape = Some(manner),
                 Some(Event::Closing(closing)) => received.closing = Some(closing),
                 None => break,
             }

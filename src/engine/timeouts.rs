@@ -62,7 +62,12 @@ impl<S: Stream> Engine<S> {
         };
         let client = &mut slot.client;
         let private_len = client.outbox().private_len();
-        let pinged = client.ping(&self.hub, self.now, &self.config.timeouts);
+        let pinged = client.ping(
+            &self.hub,
+            &mut self.metrics,
+            self.now,
+            &self.config.timeouts,
+        );
         self.private_len = self.private_len + client.outbox().private_len() - private_len;
         pinged
     }
@@ -77,6 +82,7 @@ impl<S: Stream> Engine<S> {
         let flushed = client.flush_late(
             &mut self.hub,
             &mut self.gather,
+            &mut self.metrics,
             self.now,
             &self.config.timeouts,
         );

@@ -9,7 +9,6 @@ use crate::config::FLUSHED_LEN_PER_TURN;
 use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::room::RoomId;
-use crate::room::batch::Batch;
 
 impl<S: Stream> Engine<S> {
     /// Offers what is new in a room to every member: one frame, encoded once.
@@ -51,11 +50,6 @@ impl<S: Stream> Engine<S> {
     }
 
     fn broadcast_room(&mut self, room: RoomId) {
-        let messages: u64 = self.hub.log(room).map_or(0, |log| {
-            let news = log.news().filter_map(|number| log.batch(number));
-            news.map(Batch::message_count).sum()
-        });
-        self.metrics.deliveries += messages * self.hub.members(room).len() as u64;
         let mut seat = 0;
         while let Some(&id) = self.hub.members(room).get(seat) {
             match self.offer(id) {
@@ -81,6 +75,7 @@ impl<S: Stream> Engine<S> {
             membership,
             &mut self.hub,
             &mut self.gather,
+            &mut self.metrics,
             self.now,
             &self.config,
         );
@@ -143,6 +138,7 @@ impl<S: Stream> Engine<S> {
         let flushed = client.flush(
             &mut self.hub,
             &mut self.gather,
+            &mut self.metrics,
             self.now,
             &self.config.timeouts,
         );

@@ -3,6 +3,7 @@
 use super::Date;
 use super::response::Response;
 use super::status::{Refusal, Status};
+use crate::observe::exposition::CONTENT_TYPE;
 
 /// How long an event source that is refused for now is to wait, in milliseconds.
 const RETRY_MS: u32 = 5_000;
@@ -74,6 +75,28 @@ impl Manner {
             _ => self.response(status, date),
         };
         response.finish_with_line(refusal.why(), self.is_head)
+    }
+
+    /// The answer to one that watches the server, which nobody keeps.
+    pub fn probe(&self, status: Status, line: &str, date: &Date) -> Vec<u8> {
+        let response = self.response(status, date);
+        let response = response.header("Cache-Control", "no-store");
+        response.finish_with_line(line, self.is_head)
+    }
+
+    /// All counters.
+    pub fn metrics(&self, text: &str, date: &Date) -> Vec<u8> {
+        let mut answer = self
+            .response(Status::Ok, date)
+            .header("Content-Type", CONTENT_TYPE)
+            .header("Cache-Control", "no-store")
+            .header("X-Content-Type-Options", "nosniff")
+            .content_length(text.len())
+            .finish();
+        if !self.is_head {
+            answer.extend_from_slice(text.as_bytes());
+        }
+        answer
     }
 
     /// The head of an event stream, which ends with the connection.

@@ -21,6 +21,12 @@ pub enum Route<'a> {
     Page(&'static Asset),
     /// The limits that a page has to know.
     Limits,
+    /// Whether the server lives.
+    Health,
+    /// Whether new clients may be sent to it.
+    Readiness,
+    /// All counters.
+    Metrics,
     /// To listen and talk to a room over a WebSocket.
     WebSocket(&'a str),
     /// To listen to a room by server-sent events.
@@ -46,16 +52,21 @@ const WEBSOCKET_METHODS: &str = "GET";
 
 impl<'a> Route<'a> {
     /// The route of a request to a listener of this role.
-    pub fn of(method: &str, path: &'a str, role: Role, config: &Config) -> Self {
-        match role {
-            Role::Public => Self::of_public(method, path, config),
-            Role::Admin => Self::NotFound,
-        }
-    }
-
-    fn of_public(method: &str, path: &'a str, config: &Config) -> Self {
+    pub fn of(role: Role, method: &str, path: &'a str, config: &Config) -> Self {
         let is_get = method == "GET";
         let is_read = is_get || method == "HEAD";
+        let watched = match path {
+            "/healthz" => Some(Self::Health),
+            "/readyz" => Some(Self::Readiness),
+            "/metrics" if role == Role::Admin => Some(Self::Metrics),
+            _ => None,
+        };
+        match (watched, role) {
+            (Some(watched), _) if is_read => return watched,
+            (Some(_), _) => return Self::MethodNotAllowed(READ_METHODS),
+            (None, Role::Admin) => return Self::NotFound,
+            (None, Role::Public) => {}
+        }
         if let Some(room) = room_of(path, "/ws") {
             return match is_get {
                 true => Self::WebSocket(room),
@@ -121,7 +132,7 @@ mod tests {
     #[test]
     fn each_method_of_a_room_has_its_meaning() {
         let config = Config::default();
-        let route = |method, path| Route::of(method, path, Role::Public, &config);
+        let route = |method, path| Route::of(Role::Public, method, path, &config);
         assert!(matches!(route("GET", "/ws/a"), Route::WebSocket("a")));
         assert!(matches!(
             route("HEAD", "/ws"),

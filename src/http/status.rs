@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// The status codes this server answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -62,7 +64,8 @@ impl fmt::Display for Status {
 /// Why a request is refused. One variant per rule; [`Refusal::status`] says how it is answered.
 ///
 /// After a refusal the connection ends: where a request was not understood, its end is not known either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// No method begins with the first byte.
     NotHttp,
@@ -165,6 +168,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::VARIANTS.len();
+
+    /// The name of the reason, as counters show it.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
     /// The status that answers this refusal.
     pub fn status(self) -> Status {
         match self {

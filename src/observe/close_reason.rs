@@ -2,11 +2,19 @@
 
 use std::fmt;
 
+use strum::{EnumDiscriminants, IntoStaticStr, VariantArray};
+
 use crate::http::status::Refusal;
 use crate::ws::close::ProtocolError;
 
 /// Why a connection is closed. The first reason stands; what happens while it is being closed changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumDiscriminants)]
+#[strum_discriminants(
+    name(CloseKind),
+    derive(IntoStaticStr, VariantArray),
+    strum(serialize_all = "snake_case"),
+    doc = "Why a connection is closed, without the details."
+)]
 pub enum CloseReason {
     /// The peer began the close handshake.
     PeerClosed,
@@ -43,29 +51,14 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// How many kinds of reasons there are.
-    pub const KINDS: usize = 16;
-
     /// The name of this kind of reason, as counters and logs show it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer_closed",
-            Self::PeerGone => "peer_gone",
-            Self::Broken(_) => "broken",
-            Self::Protocol(_) => "protocol",
-            Self::Refused(_) => "refused",
-            Self::Answered => "answered",
-            Self::Idle => "idle",
-            Self::Stuck => "stuck",
-            Self::PongTimeout => "pong_timeout",
-            Self::MessageTimeout => "message_timeout",
-            Self::WriteTimeout => "write_timeout",
-            Self::RateExceeded => "rate_exceeded",
-            Self::Overload => "overload",
-            Self::Shutdown => "shutdown",
-            Self::MayNotPublish => "may_not_publish",
-            Self::TokenExpired => "token_expired",
-        }
+        self.kind().name()
+    }
+
+    /// The reason without its details.
+    pub fn kind(self) -> CloseKind {
+        self.into()
     }
 
     /// The reason in words, as a close frame shows it to the peer.
@@ -103,26 +96,15 @@ impl CloseReason {
                 | Self::Refused(Refusal::TooManyClients | Refusal::TooManyFromAddress)
         )
     }
+}
 
-    pub(super) fn index(self) -> usize {
-        match self {
-            Self::PeerClosed => 0,
-            Self::PeerGone => 1,
-            Self::Broken(_) => 2,
-            Self::Protocol(_) => 3,
-            Self::Refused(_) => 4,
-            Self::Answered => 5,
-            Self::Idle => 6,
-            Self::Stuck => 7,
-            Self::PongTimeout => 8,
-            Self::MessageTimeout => 9,
-            Self::WriteTimeout => 10,
-            Self::Shutdown => 11,
-            Self::RateExceeded => 12,
-            Self::Overload => 13,
-            Self::MayNotPublish => 14,
-            Self::TokenExpired => 15,
-        }
+impl CloseKind {
+    /// How many kinds of reasons there are.
+    pub const COUNT: usize = Self::VARIANTS.len();
+
+    /// The name of the kind.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -146,5 +128,18 @@ impl fmt::Display for CloseReason {
             Self::MayNotPublish => f.write_str("it published without the right to"),
             Self::TokenExpired => f.write_str("its token has expired"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_a_name_of_its_kind() {
+        assert_eq!(CloseReason::PeerClosed.name(), "peer_closed");
+        let broken = CloseReason::Broken(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(broken.name(), "broken");
+        assert_eq!(CloseReason::RateExceeded.kind(), CloseKind::RateExceeded);
     }
 }

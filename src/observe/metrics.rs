@@ -1,6 +1,30 @@
-//! Counters of what happens.
+//! Counters of what happens. They are plain numbers that the engine owns; what they look like to others is made
+//! when somebody asks.
 
-use super::close_reason::CloseReason;
+use strum::{IntoStaticStr, VariantArray};
+
+use super::close_reason::{CloseKind, CloseReason};
+use super::turn_times::TurnTimes;
+use crate::http::status::Refusal;
+
+/// How a client speaks to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum Transport {
+    /// It sends requests.
+    Http,
+    /// It is a WebSocket, in a room or not.
+    WebSocket,
+    /// It listens to server-sent events.
+    Sse,
+}
+
+impl Transport {
+    /// The name, as counters show it.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// What happened since the start.
 #[derive(Debug, Default, Clone)]
@@ -15,23 +39,106 @@ pub struct Metrics {
     pub rate_warnings: u64,
     /// Clients that joined a room.
     pub joined: u64,
-    /// Messages published.
-    pub messages: u64,
-    /// Messages offered to a member, summed over all members.
+    /// Messages published by WebSockets.
+    pub websocket_messages: u64,
+    /// Messages published by requests.
+    pub http_messages: u64,
+    /// Messages published, each counted once for every member that its room had then.
     pub deliveries: u64,
-    closed: [u64; CloseReason::KINDS],
+    /// Kept messages that were queued for clients when they joined.
+    pub replayed: u64,
+    /// Messages left out for members that were too slow.
+    pub skipped: u64,
+    /// Bytes that sockets took.
+    pub sent_len: u64,
+    /// Clients that went on behind the id they named, with nothing missing.
+    pub resumed: u64,
+    /// Clients that did, with a known number of messages missing.
+    pub resumed_with_gap: u64,
+    /// Clients that named an id that is not known.
+    pub resumed_unknown: u64,
+    /// How long turns took.
+    pub turns: TurnTimes,
+    /// Clients connected now, by transport.
+    clients: Counts<{ Transport::VARIANTS.len() }>,
+    closed: Counts<{ CloseKind::COUNT }>,
+    refused: Counts<{ Refusal::COUNT }>,
 }
 
 impl Metrics {
+    /// Counts a client that was accepted. All begin with requests.
+    pub fn count_accepted(&mut self) {
+        self.accepted += 1;
+        self.clients.add(Transport::Http as usize);
+    }
+
+    /// A client speaks otherwise from now on.
+    pub fn change_transport(&mut self, from: Transport, to: Transport) {
+        self.clients.remove(from as usize);
+        self.clients.add(to as usize);
+    }
+
     /// Counts a connection that was closed.
-    pub fn count_closed(&mut self, reason: CloseReason) {
-        if let Some(count) = self.closed.get_mut(reason.index()) {
-            *count += 1;
-        }
+    pub fn count_closed(&mut self, reason: CloseReason, transport: Transport) {
+        self.closed.add(reason.kind() as usize);
+        self.clients.remove(transport as usize);
+    }
+
+    /// Counts a request that was refused.
+    pub fn count_refused(&mut self, refusal: Refusal) {
+        self.refused.add(refusal as usize);
+    }
+
+    /// How many clients are connected.
+    pub fn clients(&self, transport: Transport) -> u64 {
+        self.clients.get(transport as usize)
+    }
+
+    /// How many messages were published.
+    pub fn messages(&self) -> u64 {
+        self.websocket_messages + self.http_messages
     }
 
     /// How many connections were closed for a reason of this kind, whatever the details.
     pub fn closed(&self, reason: CloseReason) -> u64 {
-        self.closed.get(reason.index()).copied().unwrap_or_default()
+        self.closed_by_kind(reason.kind())
+    }
+
+    /// The same.
+    pub fn closed_by_kind(&self, kind: CloseKind) -> u64 {
+        self.closed.get(kind as usize)
+    }
+
+    /// How many requests were refused for this reason.
+    pub fn refused(&self, refusal: Refusal) -> u64 {
+        self.refused.get(refusal as usize)
+    }
+}
+
+/// A number for each of so many kinds.
+#[derive(Debug, Clone)]
+struct Counts<const KINDS: usize>([u64; KINDS]);
+
+impl<const KINDS: usize> Default for Counts<KINDS> {
+    fn default() -> Self {
+        Self([0; KINDS])
+    }
+}
+
+impl<const KINDS: usize> Counts<KINDS> {
+    fn add(&mut self, kind: usize) {
+        if let Some(number) = self.0.get_mut(kind) {
+            *number += 1;
+        }
+    }
+
+    fn remove(&mut self, kind: usize) {
+        if let Some(number) = self.0.get_mut(kind) {
+            *number -= 1;
+        }
+    }
+
+    fn get(&self, kind: usize) -> u64 {
+        self.0.get(kind).copied().unwrap_or_default()
     }
 }

@@ -1,9 +1,13 @@
-//! What happened: counters, the reasons for which connections are closed, the limiter of the log.
+//! What happened: counters and what is told of them, the reasons for which connections are closed, the limiter of
+//! the log.
 
 pub mod close_reason;
+pub mod exposition;
 pub mod log_limiter;
 pub mod metrics;
+pub mod process;
+pub mod turn_times;
 
 pub use close_reason::CloseReason;
 pub use log_limiter::LogLimiter;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Transport};

@@ -85,20 +85,22 @@ impl Outbox {
         }
     }
 
-    /// Leaves out what waits in the log and has not been begun.
-    pub fn skip_waiting(&mut self, hub: &mut Hub) {
+    /// Leaves out what waits in the log and has not been begun. Returns how many messages that were.
+    pub fn skip_waiting(&mut self, hub: &mut Hub) -> u64 {
         let Some(backlog) = self.0.as_deref_mut() else {
-            return;
+            return 0;
         };
         let is_mid_frame = backlog.next_part() == Part::Log;
-        if let Some(cursor) = &mut backlog.cursor {
-            let rest = cursor.skip_waiting(hub);
-            debug_assert!(rest.is_empty() || is_mid_frame, "one frame at a time");
-            if !rest.is_empty() {
-                backlog.private_len += rest.len();
-                backlog.private.push_front(Piece::Owned(rest));
-            }
+        let Some(cursor) = &mut backlog.cursor else {
+            return 0;
+        };
+        let (skipped, rest) = cursor.skip_waiting(hub);
+        debug_assert!(rest.is_empty() || is_mid_frame, "one frame at a time");
+        if !rest.is_empty() {
+            backlog.private_len += rest.len();
+            backlog.private.push_front(Piece::Owned(rest));
         }
+        skipped
     }
 
     /// Queues how many listen, to be told when the client is caught up. Empty bytes are not queued.

@@ -153,10 +153,11 @@ impl Cursor {
     }
 
     /// Leaves out all that waits and has not been begun; the reader is told how much, before it gets what is published
-    /// from now on. Returns what is left of the frame that was begun, which is to be written first.
-    pub fn skip_waiting(&mut self, hub: &mut Hub) -> Vec<u8> {
+    /// from now on. Returns how many messages that were, and what is left of the frame that was begun, which is to be
+    /// written first.
+    pub fn skip_waiting(&mut self, hub: &mut Hub) -> (u64, Vec<u8>) {
         let Some((log, pool)) = hub.log_mut(self.room) else {
-            return Vec::new();
+            return (0, Vec::new());
         };
         let mut rest = Vec::new();
         let waiting = self.waiting_messages(log);
@@ -171,7 +172,7 @@ impl Cursor {
         self.skip = 0;
         let stop = self.stop(log);
         self.move_to(stop, log, pool);
-        rest
+        (waiting, rest)
     }
 
     /// What is to be written next; empty if the reader is caught up. `gather` holds what has to be put together.

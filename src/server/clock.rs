@@ -58,6 +58,11 @@ impl Clock {
         self.running
     }
 
+    /// How long ago the clock was last read.
+    pub(super) fn since_last_read(&self) -> Duration {
+        self.last.elapsed()
+    }
+
     /// How long to sleep until a moment, counted from the start, as the clock was last read.
     pub(super) fn until(&self, moment: Duration) -> Duration {
         moment.saturating_sub(self.elapsed).min(SLEEP_MAX)

@@ -122,6 +122,7 @@ impl Server {
                 registry: poll.registry(),
             };
             engine.turn(&mut network, now);
+            engine.note_turn(clock.since_last_read());
         }
         Ok(())
     }

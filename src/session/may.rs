@@ -14,10 +14,15 @@ const ALL: Grant = Grant {
     expires: None,
 };
 
-/// Which hosts a request may be for. Those who operate the server ask by whatever name they have for it.
-pub(super) fn check_host(request: &Request<'_>, context: &Context<'_>) -> Result<(), Refusal> {
-    let is_served =
-        context.role == Role::Admin || context.config.access.allows_host(request.host());
+/// Which hosts a request may be for. Those who operate the server, and probes, ask by whatever name they have for it.
+pub(super) fn check_host(
+    request: &Request<'_>,
+    route: &Route<'_>,
+    context: &Context<'_>,
+) -> Result<(), Refusal> {
+    let is_served = context.role == Role::Admin
+        || matches!(route, Route::Health | Route::Readiness)
+        || context.config.access.allows_host(request.host());
     match is_served {
         true => Ok(()),
         false => Err(Refusal::OtherHost),

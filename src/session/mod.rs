@@ -15,7 +15,7 @@ use crate::http::Date;
 use crate::http::manner::Manner;
 use crate::http::route::Role;
 use crate::http::status::Refusal;
-use crate::observe::CloseReason;
+use crate::observe::{CloseReason, Transport};
 use crate::outbox::Outbox;
 use crate::room::member::{Here, Listening};
 use crate::room::{Membership, notice};
@@ -39,6 +39,8 @@ pub struct Context<'a> {
     pub role: Role,
     /// Why no request is served, if none is.
     pub unavailable: Option<Refusal>,
+    /// Whether new clients may be sent here.
+    pub is_ready: bool,
 }
 
 /// What all connections share that compress.
@@ -59,6 +61,8 @@ pub enum Event<'a> {
     Listens(Listen),
     /// The peer publishes by HTTP, and waits for an answer.
     Publishes(Publication),
+    /// The peer asks for all counters, and waits for an answer.
+    Scrapes(Manner),
     /// The peer is a WebSocket from now on, and talks to itself.
     OpenedEcho {
         /// What it may do, and until when.
@@ -258,6 +262,16 @@ impl Session {
             Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } => {
                 self.close(CloseCode::Policy, CloseReason::MessageTimeout)
             }
+        }
+    }
+
+    /// How the peer speaks.
+    #[inline]
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Http(_) => Transport::Http,
+            Self::Chat { .. } | Self::Echo { .. } => Transport::WebSocket,
+            Self::Events { .. } => Transport::Sse,
         }
     }
 

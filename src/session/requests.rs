@@ -36,12 +36,14 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
             return Answered::At(refuse(refusal, &manner, context));
         }
     };
-    let route = Route::of(request.method, request.path, context.role, context.config);
+    let route = Route::of(context.role, request.method, request.path, context.config);
     let listed_origin = may::check_origin(&request, &route, context);
-    let manner = manner(&request, &route, listed_origin);
-    let is_served = match context.unavailable {
+    let mut manner = manner(&request, &route, listed_origin);
+    // A connection that is there for its refusal alone serves no second request.
+    manner.is_kept &= context.unavailable.is_none();
+    let is_served = match unavailable(&route, context) {
         Some(refusal) => Err(refusal),
-        None => may::check_host(&request, context).and(listed_origin),
+        None => may::check_host(&request, &route, context).and(listed_origin),
     };
     let answered = is_served
         .and_then(|_| may::check_token(&request, &route, context))
@@ -53,6 +55,18 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
         }
         Answered::At(Event::Closing(closing))
     })
+}
+
+/// Why this request is not served, if it is not. Those who watch the server are answered in a drain, and whether it
+/// lives even on a connection without a seat.
+fn unavailable(route: &Route<'_>, context: &Context<'_>) -> Option<Refusal> {
+    match route {
+        Route::Health => None,
+        Route::Readiness | Route::Metrics => context
+            .unavailable
+            .filter(|&refusal| refusal != Refusal::ShuttingDown),
+        _ => context.unavailable,
+    }
 }
 
 fn manner(
@@ -107,6 +121,10 @@ fn serve(
             outbox.push_static(body.unwrap_or_default());
             return Ok(Answered::At(answered(manner)));
         }
+        Route::Health => manner.probe(Status::Ok, "ok", date),
+        Route::Readiness if context.is_ready => manner.probe(Status::Ok, "ready", date),
+        Route::Readiness => manner.probe(Status::ServiceUnavailable, "draining", date),
+        Route::Metrics => return Ok(Answered::At(Event::Scrapes(manner.clone()))),
         Route::Limits => limits(manner, config.chat.max_message, context),
         Route::Preflight => preflight(manner.listed_origin.as_deref(), manner.is_kept, date),
         Route::Options => {

@@ -169,7 +169,7 @@ fn what_is_asked_during_a_drain_is_refused_and_what_was_begun_is_answered_so_too
     assert!(answer.ends_with(b"\r\n\r\nretry: 5000\n\n"));
     world.pass(9 * SECOND);
     assert!(world.engine.is_shut_down());
-    assert_eq!(world.engine.metrics().messages, 0);
+    assert_eq!(world.engine.metrics().messages(), 0);
     assert_eq!(
         reader.take_frames(),
         [close_frame(1001, "server is going away")]

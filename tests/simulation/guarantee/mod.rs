@@ -189,7 +189,7 @@ impl Guarantee {
         assert!(history_len <= history_max, "{history_len}, {history_max}");
         assert!(self.rules.history > 0 || engine.history_len() == 0);
         assert_eq!(
-            engine.metrics().messages,
+            engine.metrics().messages(),
             self.published,
             "what was published"
         );
