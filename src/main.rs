@@ -7,12 +7,17 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use fanfare::config::{Config, JWT_KEY_LEN_MIN, UnknownVariable, unknown_variables};
+use fanfare::config::{
+    Command, Config, DEFAULT_ADDR, JWT_KEY_LEN_MIN, UnknownVariable, unknown_variables,
+};
 use fanfare::server::Server;
+use fanfare::server::probe::Target;
 use tracing::{info, warn};
 
 /// The settings contradict themselves or cannot be read.
 const EXIT_USAGE: u8 = 2;
+/// The server that was asked does not live.
+const EXIT_UNHEALTHY: u8 = 1;
 
 fn main() -> ExitCode {
     let config = match Config::from_process() {
@@ -24,6 +29,12 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(&one_line(&error.to_string()), EXIT_USAGE),
     };
+    if let Some(Command::Health { url }) = &config.command {
+        return match health(url.as_deref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, EXIT_UNHEALTHY),
+        };
+    }
     if let Err(error) = config.check() {
         return fail(&error, EXIT_USAGE);
     }
@@ -55,6 +66,19 @@ fn warn_of_slips() {
             None => warn!("{name} is not a setting; see --help"),
         }
     }
+}
+
+/// Asks a running server whether it lives, by default the one that these settings are for.
+fn health(url: Option<&str>) -> Result<(), String> {
+    let setting = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let target = match url {
+        Some(url) => Target::from_url(url).map_err(|error| format!("{url:?}: {error}"))?,
+        None => {
+            let addrs = setting("FANFARE_ADMIN_ADDR").or_else(|| setting("FANFARE_ADDR"));
+            Target::from_addrs(addrs.as_deref().unwrap_or(DEFAULT_ADDR))
+        }
+    };
+    target.probe()
 }
 
 fn serve(config: Config) -> Result<(), Box<dyn Error>> {

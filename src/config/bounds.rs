@@ -56,6 +56,9 @@ pub(super) const QUEUED_MESSAGES_MIN: usize = 4;
 pub const RESERVED_DESCRIPTORS: usize = 32;
 /// How many sockets are listened on, in all.
 pub const LISTENERS_MAX: usize = 16;
+
+/// Where the server listens if nothing else is said.
+pub const DEFAULT_ADDR: &str = ":8080";
 /// How many addresses of one name are listened on.
 pub const ADDRESSES_PER_NAME_MAX: usize = 8;
 /// The longest path of a Unix socket, in bytes: the kernel's bound, less the zero at its end.

@@ -62,7 +62,7 @@ use std::env;
 use std::ffi::OsStr;
 
 use clap::builder::Resettable;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use access::{AccessSettings, JWT_KEY_LEN_MIN, TOKEN_LEN_MAX};
 pub use addr::Addr;
@@ -84,10 +84,14 @@ pub use timeouts::Timeouts;
     version,
     about = "A WebSocket chat and broadcast server with rooms that remember",
     long_about = None,
+    args_conflicts_with_subcommands = true,
     after_help = "Each setting can also come from the environment: FANFARE_ and the flag's name, such as \
                   FANFARE_MAX_CLIENTS. Flags win."
 )]
 pub struct Config {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where to listen, and for whom.
     #[command(flatten)]
     pub network: NetworkSettings,
@@ -109,6 +113,17 @@ pub struct Config {
     /// What is logged, and how.
     #[command(flatten)]
     pub log: LogSettings,
+}
+
+/// What the program does besides serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Ask a running server whether it lives: exit code 0 if it does, 1 otherwise
+    Health {
+        /// What to ask: http://HOST:PORT/PATH or unix:/PATH [default: /healthz at FANFARE_ADMIN_ADDR, else at
+        /// the first address of FANFARE_ADDR, else at http://localhost:8080]
+        url: Option<String>,
+    },
 }
 
 impl Default for Config {

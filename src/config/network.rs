@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::CLIENTS_PER_IP_MIN;
 use super::addr::{Addr, parse_addr, parse_mode};
+use super::bounds::{CLIENTS_PER_IP_MIN, DEFAULT_ADDR};
 use super::values::{parse_count, parse_len, parse_origins};
 
 /// Origins that stood in one list.
@@ -20,7 +20,7 @@ pub struct NetworkSettings {
         long,
         env = "FANFARE_ADDR",
         value_name = "ADDR",
-        default_value = ":8080",
+        default_value = DEFAULT_ADDR,
         value_parser = parse_addr,
         value_delimiter = ',',
         hide_env = true

@@ -154,7 +154,7 @@ mod tests {
     fn what_is_for_the_public_is_not_on_the_admin_address() {
         let config = Config::default();
         for path in ["/", "/ws", "/ws/a", "/room", "/echo", "/limits.json", "*"] {
-            let route = |role| Route::of("GET", path, role, &config);
+            let route = |role| Route::of(role, "GET", path, &config);
             assert!(matches!(route(Role::Admin), Route::NotFound), "{path}");
             let is_public = !matches!(route(Role::Public), Route::NotFound);
             assert_eq!(is_public, path != "/echo", "{path}");

@@ -51,6 +51,9 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// How many kinds of reasons there are.
+    pub const KINDS: usize = CloseKind::VARIANTS.len();
+
     /// The name of this kind of reason, as counters and logs show it.
     pub fn name(self) -> &'static str {
         self.kind().name()
@@ -99,9 +102,6 @@ impl CloseReason {
 }
 
 impl CloseKind {
-    /// How many kinds of reasons there are.
-    pub const COUNT: usize = Self::VARIANTS.len();
-
     /// The name of the kind.
     pub fn name(self) -> &'static str {
         self.into()

@@ -61,7 +61,7 @@ pub struct Metrics {
     pub turns: TurnTimes,
     /// Clients connected now, by transport.
     clients: Counts<{ Transport::VARIANTS.len() }>,
-    closed: Counts<{ CloseKind::COUNT }>,
+    closed: Counts<{ CloseReason::KINDS }>,
     refused: Counts<{ Refusal::COUNT }>,
 }
 
@@ -94,6 +94,11 @@ impl Metrics {
         self.clients.get(transport as usize)
     }
 
+    /// The same, summed over all transports.
+    pub fn client_count(&self) -> u64 {
+        self.clients.sum()
+    }
+
     /// How many messages were published.
     pub fn messages(&self) -> u64 {
         self.websocket_messages + self.http_messages
@@ -104,7 +109,12 @@ impl Metrics {
         self.closed_by_kind(reason.kind())
     }
 
-    /// The same.
+    /// How many connections were closed, for whatever reason.
+    pub fn closed_count(&self) -> u64 {
+        self.closed.sum()
+    }
+
+    /// The same as [`Metrics::closed`].
     pub fn closed_by_kind(&self, kind: CloseKind) -> u64 {
         self.closed.get(kind as usize)
     }
@@ -136,6 +146,10 @@ impl<const KINDS: usize> Counts<KINDS> {
         if let Some(number) = self.0.get_mut(kind) {
             *number -= 1;
         }
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().sum()
     }
 
     fn get(&self, kind: usize) -> u64 {

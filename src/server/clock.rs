@@ -1,5 +1,6 @@
 //! The only place that reads the clock.
 
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::info;
@@ -66,5 +67,24 @@ impl Clock {
     /// How long to sleep until a moment, counted from the start, as the clock was last read.
     pub(super) fn until(&self, moment: Duration) -> Duration {
         moment.saturating_sub(self.elapsed).min(SLEEP_MAX)
+    }
+}
+
+/// When something must be over that blocks: a program that asks, not the server.
+#[derive(Debug)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// How long there is left; an error if nothing is.
+    pub(super) fn left(&self) -> io::Result<Duration> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        match left.is_zero() {
+            true => Err(ErrorKind::TimedOut.into()),
+            false => Ok(left),
+        }
     }
 }

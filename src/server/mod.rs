@@ -5,6 +5,7 @@
 mod clock;
 mod listen;
 mod notify;
+pub mod probe;
 mod socket;
 mod token;
 

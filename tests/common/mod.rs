@@ -181,6 +181,16 @@ pub(crate) fn run(mut command: Command) -> (Option<i32>, Vec<String>, Vec<String
     (status.code(), stdout.all(), stderr.all())
 }
 
+/// Expects the program to end at once with this code and one line of explanation, which it gives back.
+pub(crate) fn assert_fails(command: Command, code: i32) -> String {
+    let what = format!("{command:?}");
+    let (status, stdout, stderr) = run(command);
+    assert_eq!(status, Some(code), "{what}: {stderr:?}");
+    assert!(stdout.is_empty(), "{what}: {stdout:?}");
+    assert_eq!(stderr.len(), 1, "{what}: {stderr:?}");
+    stderr.concat()
+}
+
 /// Asks again and again until there is an answer. For what announces itself to nobody.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

@@ -14,8 +14,12 @@ mod delivery;
 mod events;
 mod expiry;
 mod framing;
+mod health;
 mod history;
 mod linger;
+mod metrics;
+#[path = "../common/openmetrics.rs"]
+mod openmetrics;
 mod patience;
 mod posts;
 mod publications;

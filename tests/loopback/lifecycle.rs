@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use crate::common::wire::{CLOSE, TEXT, close, frame, get, text, upgrade, upgrade_with};
-use crate::common::{Peer, Server, eventually, fanfare, run};
+use crate::common::{Peer, Server, assert_fails, eventually, fanfare, run};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -19,16 +19,6 @@ pub(crate) fn on_free_port() -> Command {
     let mut command = fanfare();
     command.args(["--addr", "127.0.0.1:0"]);
     command
-}
-
-/// Expects the program to end at once with this code and one line of explanation, which it gives back.
-pub(crate) fn assert_fails(command: Command, code: i32) -> String {
-    let what = format!("{command:?}");
-    let (status, stdout, stderr) = run(command);
-    assert_eq!(status, Some(code), "{what}: {stderr:?}");
-    assert!(stdout.is_empty(), "{what}: {stdout:?}");
-    assert_eq!(stderr.len(), 1, "{what}: {stderr:?}");
-    stderr.concat()
 }
 
 fn assert_hello(server: &Server) {

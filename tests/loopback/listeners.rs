@@ -13,8 +13,8 @@ use crate::clients::curl;
 use crate::common::folder::Folder;
 use crate::common::rooms::has_curl;
 use crate::common::wire::{TEXT, get, upgrade};
-use crate::common::{Peer, Server, eventually, fanfare};
-use crate::lifecycle::{assert_fails, on_free_port};
+use crate::common::{Peer, Server, assert_fails, eventually, fanfare};
+use crate::lifecycle::on_free_port;
 
 /// The address of a path.
 fn unix(path: &Path) -> String {

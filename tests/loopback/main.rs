@@ -9,6 +9,7 @@ mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod drain;
+mod health;
 mod http;
 mod lifecycle;
 mod listeners;

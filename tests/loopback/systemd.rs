@@ -13,8 +13,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::common::folder::Folder;
 use crate::common::wire::{TEXT, get};
-use crate::common::{PATIENCE, Peer, Server, eventually};
-use crate::lifecycle::{assert_fails, in_shell, on_free_port};
+use crate::common::{PATIENCE, Peer, Server, assert_fails, eventually};
+use crate::lifecycle::{in_shell, on_free_port};
 use crate::listeners::end;
 
 // Sockets that are passed on.

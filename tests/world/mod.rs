@@ -23,7 +23,7 @@ pub mod token;
 #[path = "../common/wire.rs"]
 pub mod wire;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -68,7 +68,10 @@ impl Network for ScriptedNetwork {
     fn accept(&mut self, role: Role) -> io::Result<Accepted<ScriptedStream>> {
         match self.backlog_of(role).pop_front() {
             Some(Ok(peer)) => {
-                let addr = peer.socket().addr;
+                let (addr, role) = {
+                    let socket = peer.socket();
+                    (socket.addr, socket.role)
+                };
                 Ok(Accepted {
                     stream: ScriptedStream(peer.0),
                     peer: addr.into(),
@@ -110,6 +113,7 @@ pub struct World {
     pub now: Duration,
     /// The time of day at the start, as the clock has it now: a clock that is set moves it.
     pub unix_start: u64,
+    sent_len: Rc<Cell<u64>>,
 }
 
 impl World {
@@ -131,6 +135,7 @@ impl World {
             network: ScriptedNetwork::default(),
             now: Duration::ZERO,
             unix_start: UNIX_START,
+            sent_len: Rc::default(),
         }
     }
 
@@ -168,6 +173,8 @@ impl World {
             is_write_edge: false,
             is_write_blocked: false,
             addr,
+            role,
+            sent_len: Rc::clone(&self.sent_len),
             id: None,
         })));
         let backlog = self.network.backlog_of(role);
@@ -195,6 +202,17 @@ impl World {
             unix_seconds: self.unix_start + self.now.as_secs(),
         };
         self.engine.turn(&mut self.network, now);
+        self.check_counters();
+    }
+
+    /// What is counted must be what happened.
+    fn check_counters(&self) {
+        let metrics = self.engine.metrics();
+        assert_eq!(metrics.sent_len, self.sent_len.get(), "bytes sent");
+        let clients = self.engine.client_count() as u64;
+        assert_eq!(metrics.client_count(), clients, "clients");
+        let seen = clients + metrics.closed_count();
+        assert_eq!(seen, metrics.accepted, "clients and closes");
     }
 
     /// The time as the engine is told it.

@@ -1,12 +1,13 @@
 //! A connection: the server's end, which does as scripted, and the peer's.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use fanfare::client::Stream;
+use fanfare::http::route::Role;
 use fanfare::id::ClientId;
 
 use super::{decode_frames, find, masked_frame};
@@ -39,6 +40,9 @@ pub struct Socket {
     /// A write was refused, so that room is worth an edge.
     pub(super) is_write_blocked: bool,
     pub(super) addr: SocketAddr,
+    pub(super) role: Role,
+    /// How many bytes all sockets of the world took.
+    pub(super) sent_len: Rc<Cell<u64>>,
     pub(super) id: Option<ClientId>,
 }
 
@@ -114,6 +118,7 @@ impl Write for ScriptedStream {
             return Err(ErrorKind::WouldBlock.into());
         }
         socket.room -= len;
+        socket.sent_len.update(|sent_len| sent_len + len as u64);
         socket.outbound.extend_from_slice(&bytes[..len]);
         Ok(len)
     }

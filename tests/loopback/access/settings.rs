@@ -6,8 +6,8 @@ use std::process::Command;
 
 use super::{HOST, bearer};
 use crate::common::wire::request;
-use crate::common::{Server, fanfare, run};
-use crate::lifecycle::{assert_fails, on_free_port};
+use crate::common::{Server, assert_fails, fanfare, run};
+use crate::lifecycle::on_free_port;
 
 /// A file of its own, removed when the test is over.
 struct Scratch(PathBuf);
