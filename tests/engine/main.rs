@@ -29,5 +29,6 @@ mod shutdown;
 mod slow;
 mod sockets;
 mod timeouts;
+mod watching;
 #[path = "../world/mod.rs"]
 mod world;

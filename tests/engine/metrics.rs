@@ -12,8 +12,8 @@ use fanfare::config::{Config, SlowPolicy};
 
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// The names of all metrics, with the labels that a sample of each has.
-const NAMES: [&str; 30] = [
+/// The names of all metrics.
+pub(crate) const NAMES: [&str; 30] = [
     "fanfare_accept_failures_total",
     "fanfare_accepted_connections_total",
     "fanfare_build_info",
@@ -60,13 +60,19 @@ fn take_answer(peer: &Peer) -> (String, String) {
 }
 
 fn scrape(world: &mut World) -> Exposition {
+    let text = scrape_text(world);
+    parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What a connection of its own is told.
+pub(crate) fn scrape_text(world: &mut World) -> String {
     let admin = world.connect_admin();
     admin.send(SCRAPE);
     world.settle();
     let (_, text) = take_answer(&admin);
     admin.shut();
     world.settle();
-    parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    text
 }
 
 /// A listener whose first line has come.
