@@ -1,5 +1,6 @@
 //! What requests that concern a room get: a seat in it, or the id of what they publish.
 
+use crate::client::Client;
 use crate::config::Config;
 use crate::http::Date;
 use crate::http::status::{Refusal, Status};
@@ -13,6 +14,7 @@ use crate::room::member::Here;
 use crate::room::notice::Answer;
 use crate::room::{Cursor, Hub, notice};
 use crate::session::{Closing, Listen, Publication, Session};
+use crate::time::Tick;
 
 impl From<TooManyRooms> for Refusal {
     fn from(_: TooManyRooms) -> Self {
@@ -63,59 +65,59 @@ fn count_start(answer: Answer, metrics: &mut Metrics) {
     }
 }
 
-/// What came of a publication.
-pub(super) struct Published {
-    /// The whole answer.
-    pub(super) answer: Vec<u8>,
-    pub(super) counts: Counts,
-}
-
-/// How much was published.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Counts {
-    /// How many messages.
-    pub(super) messages: u32,
-    /// To how many members, summed over the messages.
-    pub(super) deliveries: u64,
-    /// How many offers of a batch to a member they cause.
-    pub(super) offers: usize,
-}
-
-/// Publishes what a request brings, all of it or nothing, and answers it. `is_allowed`: the client does not send more
-/// than it may.
-pub(super) fn publish(
+/// Publishes what a request of this client brings, all of it or nothing, and answers it. Returns how many offers of a
+/// batch to a member that causes.
+pub(super) fn publish<S>(
     publication: &Publication,
-    is_allowed: bool,
+    client: &mut Client<S>,
     hub: &mut Hub,
     config: &Config,
+    now: Tick,
     date: &Date,
     metrics: &mut Metrics,
-) -> Published {
+) -> usize {
     let manner = &publication.manner;
-    let published = try_publish(publication, is_allowed, hub, config);
-    let answer = match &published {
-        Ok((id, _)) => {
+    let is_allowed = client.may_send(now, config);
+    let (answer, offers) = match try_publish(publication, is_allowed, hub, config) {
+        Ok(published) => {
+            client.spend(published.count, now, config);
+            let (count, members) = (u64::from(published.count), published.members as u64);
+            metrics.http_messages += count;
+            metrics.deliveries += count * members;
             let mut line = Vec::with_capacity(ID_LEN_MAX);
-            id.encode(&mut line);
+            published.id.encode(&mut line);
             let response = manner.response(Status::Ok, date);
-            response.finish_with_line(line, manner.is_head)
+            let answer = response.finish_with_line(line, manner.is_head);
+            (answer, published.sealed * published.members)
         }
         Err(refusal) => {
-            metrics.count_refused(*refusal);
-            manner.refuse(*refusal, date)
+            metrics.count_refused(refusal);
+            (manner.refuse(refusal, date), 0)
         }
     };
-    let counts = published.map_or(Counts::default(), |(_, counts)| counts);
-    Published { answer, counts }
+    client.outbox_mut().push_private(answer);
+    offers
 }
 
-/// Returns the id of the last message.
+/// What was published.
+struct Published {
+    /// The id of the last message.
+    id: Id,
+    /// How many messages.
+    count: u32,
+    /// How many batches are full with them.
+    sealed: usize,
+    /// How many members the room has.
+    members: usize,
+}
+
+/// `is_allowed`: the client does not send more than it may.
 fn try_publish(
     publication: &Publication,
     is_allowed: bool,
     hub: &mut Hub,
     config: &Config,
-) -> Result<(Id, Counts), Refusal> {
+) -> Result<Published, Refusal> {
     let text = simdutf8::basic::from_utf8(&publication.body).map_err(|_| Refusal::NotUtf8)?;
     let message_max = config.chat.max_message;
     let count = match publication.is_lines {
@@ -126,10 +128,16 @@ fn try_publish(
         return Err(Refusal::TooManyMessages);
     }
     let room = hub.enter(&publication.room)?;
+    let members = hub.members(room).len();
     if let Some(key) = &publication.key
         && let Some(id) = hub.find_key(room, key)
     {
-        return Ok((id, Counts::default()));
+        return Ok(Published {
+            id,
+            count: 0,
+            sealed: 0,
+            members,
+        });
     }
     let sealed = match publication.is_lines {
         true => hub.publish_all(room, text.len(), lines(text)),
@@ -139,13 +147,12 @@ fn try_publish(
     if let Some(key) = &publication.key {
         hub.remember_key(key, id);
     }
-    let members = hub.members(room).len();
-    let counts = Counts {
-        messages: count,
-        deliveries: u64::from(count) * members as u64,
-        offers: sealed * members,
-    };
-    Ok((id, counts))
+    Ok(Published {
+        id,
+        count,
+        sealed,
+        members,
+    })
 }
 
 /// One line end at the end is not counted.

@@ -5,7 +5,7 @@ use std::mem;
 use tracing::info;
 
 use super::Engine;
-use super::answer::{self, Counts};
+use super::answer;
 use super::clients::{Admission, Lateness};
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
@@ -13,7 +13,7 @@ use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
 use crate::http::manner::Manner;
 use crate::http::status::Refusal;
 use crate::id::ClientId;
-use crate::observe::CloseReason;
+use crate::observe::{CloseReason, Metrics};
 use crate::room::{Hub, Membership};
 use crate::session::{Closing, Codec, Context, Event};
 use crate::ws::close::CloseCode;
@@ -40,11 +40,6 @@ impl Readable {
 struct Received {
     /// Messages and control frames, as the message rate counts them.
     count: u32,
-    /// Messages that were published, as a WebSocket and by requests.
-    published: u32,
-    posted: u32,
-    /// To how many members, summed over the messages.
-    deliveries: u64,
     /// How the request is answered that asks for the counters.
     scrape: Option<Manner>,
     /// How many clients have joined a room: this one, or none.
@@ -61,23 +56,26 @@ struct Received {
 impl Received {
     /// Publishes a message of a member.
     #[inline]
-    fn publish(&mut self, text: &str, membership: Option<Membership>, hub: &mut Hub) {
+    fn publish(
+        &mut self,
+        text: &str,
+        membership: Option<Membership>,
+        hub: &mut Hub,
+        metrics: &mut Metrics,
+    ) {
         self.count += 1;
         let Some(Membership { room, .. }) = membership else {
             return;
         };
-        self.published += 1;
         let sealed = hub.publish(room, text);
         let members = hub.members(room).len();
-        self.deliveries += members as u64;
+        metrics.websocket_messages += 1;
+        metrics.deliveries += members as u64;
         self.offers += sealed * members;
     }
 
-    /// Counts what was published by a request, whose answer is the connection's last unless it is kept.
-    fn note_published(&mut self, counts: Counts, is_kept: bool) {
-        self.posted = self.posted.saturating_add(counts.messages);
-        self.deliveries += counts.deliveries;
-        self.offers += counts.offers;
+    /// A request was answered: that was the connection's last unless it is kept.
+    fn note_answered(&mut self, is_kept: bool) {
         if !is_kept {
             self.closing = Some(Closing::answered(Vec::new()));
         }
@@ -167,9 +165,6 @@ impl<S: Stream> Engine<S> {
         self.offers += received.offers;
         self.joins += usize::from(received.joined);
         self.metrics.joined += u64::from(received.joined);
-        self.metrics.websocket_messages += u64::from(received.published);
-        self.metrics.http_messages += u64::from(received.posted);
-        self.metrics.deliveries += received.deliveries;
         if received.deferred_len > 0 {
             let rest = input.split_at_mut(input_len - received.deferred_len).1;
             self.defer(id, rest);
@@ -195,8 +190,7 @@ impl<S: Stream> Engine<S> {
 
     #[inline]
     fn receive_events(&mut self, id: ClientId, mut input: &mut [u8]) -> Option<Received> {
-        let unavailable = self.unavailable(id);
-        let is_ready = self.is_ready();
+        let (unavailable, is_ready) = (self.unavailable(id), self.is_ready());
         let Self {
             clients,
             hub,
@@ -222,14 +216,16 @@ impl<S: Stream> Engine<S> {
         let mut received = Received::default();
         let private_len = client.private_len();
         // A client that is being closed has no session: its bytes are discarded.
-        while let Some((session, outbox)) = client.session() {
+        while let Some((session, outbox)) = client.session()
+            && !received.is_done(input.len())
+        {
             let codec = Codec {
                 inflater,
                 deflater: hub.deflater(),
             };
             match session.receive(&mut input, outbox, &context, codec) {
                 Some(Event::Message(text)) => {
-                    received.publish(&text, session.membership(), hub);
+                    received.publish(&text, session.membership(), hub, metrics);
                 }
                 Some(Event::Served) => received.count += 1,
                 Some(Event::Pong) => {
@@ -251,19 +247,13 @@ impl<S: Stream> Engine<S> {
                     expiries.insert(grant, id);
                 }
                 Some(Event::Publishes(publication)) => {
-                    let is_allowed = client.may_send(*now, config);
-                    let published =
-                        answer::publish(&publication, is_allowed, hub, config, date, metrics);
-                    client.spend(published.counts.messages, *now, config);
-                    received.note_published(published.counts, publication.manner.is_kept);
-                    client.outbox_mut().push_private(published.answer);
+                    received.offers +=
+                        answer::publish(&publication, client, hub, config, *now, date, metrics);
+                    received.note_answered(publication.manner.is_kept);
                 }
                 Some(Event::Scrapes(manner)) => received.scrape = Some(manner),
                 Some(Event::Closing(closing)) => received.closing = Some(closing),
                 None => break,
-            }
-            if received.is_done(input.len()) {
-                break;
             }
         }
         self.private_len = self.private_len + client.private_len() - private_len;

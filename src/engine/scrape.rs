@@ -7,7 +7,7 @@ use crate::client::Stream;
 use crate::config::PROCESS_READ_PERIOD;
 use crate::http::manner::Manner;
 use crate::id::ClientId;
-use crate::observe::exposition::{Snapshot, State};
+use crate::observe::exposition::{CONTENT_TYPE, Snapshot, State};
 use crate::observe::process::Process;
 use crate::session::Closing;
 use crate::time::Tick;
@@ -48,7 +48,7 @@ impl<S: Stream> Engine<S> {
     /// Answers a request for the counters, as they are before the answer.
     pub(super) fn answer_scrape(&mut self, id: ClientId, manner: &Manner) {
         let text = self.snapshot().into_text();
-        let answer = manner.metrics(&text, &self.date);
+        let answer = manner.fresh(CONTENT_TYPE, &text, &self.date);
         let Some(slot) = self.clients.get_mut(id) else {
             return;
         };

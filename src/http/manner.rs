@@ -3,7 +3,6 @@
 use super::Date;
 use super::response::Response;
 use super::status::{Refusal, Status};
-use crate::observe::exposition::CONTENT_TYPE;
 
 /// How long an event source that is refused for now is to wait, in milliseconds.
 const RETRY_MS: u32 = 5_000;
@@ -84,17 +83,17 @@ impl Manner {
         response.finish_with_line(line, self.is_head)
     }
 
-    /// All counters.
-    pub fn metrics(&self, text: &str, date: &Date) -> Vec<u8> {
+    /// An answer that is made anew each time, and that nobody keeps.
+    pub fn fresh(&self, content_type: &str, body: &str, date: &Date) -> Vec<u8> {
         let mut answer = self
             .response(Status::Ok, date)
-            .header("Content-Type", CONTENT_TYPE)
+            .header("Content-Type", content_type)
+            .content_length(body.len())
             .header("Cache-Control", "no-store")
             .header("X-Content-Type-Options", "nosniff")
-            .content_length(text.len())
             .finish();
         if !self.is_head {
-            answer.extend_from_slice(text.as_bytes());
+            answer.extend_from_slice(body.as_bytes());
         }
         answer
     }

@@ -146,17 +146,7 @@ fn answered(manner: &Manner) -> Event<'static> {
 /// What a page has to know of the settings.
 fn limits(manner: &Manner, message_max: usize, context: &Context<'_>) -> Vec<u8> {
     let body = format!("{{\"max_message\":{message_max}}}\n");
-    let mut answer = manner
-        .response(Status::Ok, context.date)
-        .header("Content-Type", "application/json")
-        .content_length(body.len())
-        .header("Cache-Control", "no-store")
-        .header("X-Content-Type-Options", "nosniff")
-        .finish();
-    if !manner.is_head {
-        answer.extend_from_slice(body.as_bytes());
-    }
-    answer
+    manner.fresh("application/json", &body, context.date)
 }
 
 fn upgrade(
