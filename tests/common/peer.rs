@@ -218,13 +218,19 @@ impl Peer {
         }
     }
 
-    /// Reads a frame that must be this one. On a busy machine a test may take longer than a ping, which is skipped.
-    pub(crate) fn expect_frame(&mut self, first: u8, payload: &[u8]) {
+    /// Reads a frame that must be of this kind. On a busy machine a test may take longer than a ping, which is skipped.
+    fn frame_of(&mut self, first: u8) -> Frame {
         let mut frame = self.frame();
         while frame.first == wire::PING && first != wire::PING {
             frame = self.frame();
         }
         assert_eq!(frame.first, first, "{frame:?}");
+        frame
+    }
+
+    /// Reads a frame that must be this one.
+    pub(crate) fn expect_frame(&mut self, first: u8, payload: &[u8]) {
+        let frame = self.frame_of(first);
         // A difference deep in a long payload is not worth printing.
         let same = frame.payload == payload;
         assert!(same, "{}", String::from_utf8_lossy(&frame.payload));
@@ -232,8 +238,7 @@ impl Peer {
 
     /// Reads a text message.
     pub(crate) fn hear(&mut self) -> String {
-        let frame = self.frame();
-        assert_eq!(frame.first, wire::TEXT, "{frame:?}");
+        let frame = self.frame_of(wire::TEXT);
         String::from_utf8(frame.payload).expect("text is UTF-8")
     }
 

@@ -145,7 +145,7 @@ fn curl_publishes_and_reads_over_a_unix_socket() {
 #[test]
 fn a_reader_over_a_unix_socket_that_is_slow_gets_everything() {
     const LEN: usize = 128 * 1024;
-    const COUNT: usize = 100;
+    const COUNT: usize = 30;
     let folder = Folder::new();
     let path = folder.file("a.sock");
     let server = at(&path, &["--max-message", "256KiB"]);
