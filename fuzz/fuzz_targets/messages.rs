@@ -24,5 +24,8 @@ fuzz_target!(|input: Input| {
         return;
     };
     let pieces = cut::pieces(&stream, &input.cuts);
-    assert_eq!(messages::read(&pieces), messages::read(&[&stream]));
+    for is_deflated in [false, true] {
+        let whole = messages::read(&[&stream], is_deflated);
+        assert_eq!(messages::read(&pieces, is_deflated), whole);
+    }
 });

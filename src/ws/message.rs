@@ -1,9 +1,10 @@
-//! Frames to messages: fragment order, the size bound, UTF-8.
+//! Frames to messages: fragment order, the size bound, UTF-8, compression.
 //!
 //! The common case, a whole unfragmented frame in the caller's buffer, is unmasked where it lies and
 //! handed out without a copy. Anything else is streamed: each piece is unmasked, checked and kept as
 //! it comes, so that nothing is buffered that is known to be wrong, and nothing is reserved on the
-//! strength of a header. Between messages a reader owns no memory.
+//! strength of a header. A compressed message is inflated once it is whole. Between messages a reader owns no
+//! memory.
 
 use std::borrow::Cow;
 use std::mem;
