@@ -83,6 +83,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn what_was_deflated_is_the_same_when_inflated() {
         let mut state = 1_u64;
         let mut noise = |_| {

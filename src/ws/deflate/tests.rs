@@ -169,6 +169,7 @@ fn the_bit_is_refused_where_it_was_not_negotiated_or_begins_no_message() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_message_that_stops_within_a_block_is_refused() {
     for len in 0..HELLO.len() {
         assert_eq!(read_text(&HELLO[..len]), refused(InvalidDeflate), "{len}");
@@ -253,6 +254,7 @@ fn compressed_text_must_be_utf8() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_message_is_bounded_by_what_it_inflates_to() {
     let mut deflater = Deflater::new(6);
     for fill in [&b"x"[..], b"0123456789 a longer period"] {
@@ -269,6 +271,7 @@ fn a_message_is_bounded_by_what_it_inflates_to() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_bomb_is_refused_and_costs_no_more_than_the_bound() {
     let bomb = Deflater::new(9).deflate(&vec![b'x'; 1_000_000]).to_vec();
     assert!(bomb.len() <= 1_000);
@@ -284,6 +287,7 @@ fn a_bomb_is_refused_and_costs_no_more_than_the_bound() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn compressed_bytes_are_bounded_and_refused_at_the_header() {
     let max = deflated_max(MAX);
     assert_eq!(max, 512 + 64 + 64);
