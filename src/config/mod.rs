@@ -12,6 +12,7 @@
 //! | what it sent beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
 //! | answers and echoes it does not take | twice [`PRIVATE_LEN_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
 //! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
+//! | its token's end, if it expires | 16 to 64 | until then, or until half of such entries are of clients that left |
 //! | its cursor into the room's log, wherever it starts | 300 | while it is behind |
 //!
 //! Only some of this can come together: with the defaults the worst client costs about 500 KiB while it speaks HTTP,
