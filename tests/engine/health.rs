@@ -90,17 +90,28 @@ fn a_connection_without_a_seat_is_told_that_the_server_lives_and_nothing_else() 
 #[test]
 fn a_server_that_drains_lives_and_is_not_ready() {
     let mut world = World::with(|_| {});
-    let mut probes = vec![world.connect_admin(), world.connect()];
-    for probe in &probes {
+    let probes = [(); 4].map(|()| world.connect_admin());
+    let public = world.connect();
+    for probe in probes.iter().chain([&public]) {
         assert_eq!(answer(probe, &mut world, "/readyz"), good("ready"));
     }
     // So many that the probes' time to be closed has not come.
     let _members = [(); 50].map(|()| world.join());
-    probes.reverse();
     world.begin_shutdown();
-    for probe in probes {
-        probe.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut ask = |peer: &Peer, path: &str| {
+        peer.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         world.turn();
-        assert_eq!(take_answer(&probe), Some(good("ok")));
-    }
+        take_answer(peer).expect("an answer")
+    };
+    let [life, readiness, metrics, other] = probes;
+    assert_eq!(ask(&life, "/healthz"), good("ok"));
+    assert_eq!(ask(&readiness, "/readyz"), (503, "draining".to_owned()));
+    let (status, text) = ask(&metrics, "/metrics");
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("fanfare_clients{transport=\"websocket\"} 50\n"),
+        "{text}"
+    );
+    assert_eq!(ask(&other, "/nothing").0, 503);
+    assert_eq!(ask(&public, "/").0, 503);
 }
