@@ -5,7 +5,8 @@
 //! ```text
 //! main -> server -> engine -> client -> session -> ws::message -> ws::frame
 //!                     |         |          |  +--> ws::handshake -> http
-//!                     |         |          +-----> access
+//!                     |         |          |  +--> access
+//!                     |         |          |  +--> proxy_header
 //!                     |         +----------+-----> outbox -> room -> ws::frame
 //!                     +-> room, limits, time
 //! config, id, observe, time: what any module may use. They use none but each other, and the names of
@@ -19,7 +20,7 @@
 //! - `access`: what a token allows.
 //! - `outbox`: what is queued for one client.
 //! - `room`: members and a log of batches; a member that is behind has a cursor into the log.
-//! - `ws`, `http`: the protocols, without input or output.
+//! - `ws`, `http`, `proxy_header`: the protocols, without input or output.
 //!
 //! A module may also use what stands further below: `server` a client and its id, `engine` a session's events,
 //! `session` a frame.
@@ -43,6 +44,7 @@ pub mod id;
 pub mod limits;
 pub mod observe;
 pub mod outbox;
+pub mod proxy_header;
 pub mod room;
 pub mod server;
 pub mod session;

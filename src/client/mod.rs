@@ -28,7 +28,7 @@ pub struct Client<S> {
     outbox: Outbox,
     timers: Timers,
     rate: MessageRate,
-    /// Where the peer is.
+    /// Where the peer is, or the client that it speaks for.
     pub peer: PeerAddr,
     input: Input,
     /// Whether the socket may take something, as far as is known.
@@ -106,6 +106,13 @@ impl<S> Client<S> {
             peer,
             input: Input::Ready,
             is_writable: true,
+        }
+    }
+
+    /// The connection must begin with a PROXY header. To be called before anything is read.
+    pub fn expect_proxy_header(&mut self) {
+        if let Phase::Open(session) = &mut self.phase {
+            session.expect_proxy_header();
         }
     }
 

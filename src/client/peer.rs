@@ -3,7 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// A peer's address and port. IPv4 addresses are held in their IPv6 form, and scopes are left out.
+/// A peer's address and port, or those of the client that a proxy speaks for; port 0 where the proxy does not say it.
+/// IPv4 addresses are held in their IPv6 form, and scopes are left out.
+///
+/// A peer on a Unix socket would have no address here: whether such a peer is trusted is asked where
+/// `NetworkSettings::trusts` is called with [`PeerAddr::ip`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr {
     ip: [u8; 16],
@@ -20,6 +24,11 @@ impl PeerAddr {
     /// The address without the port.
     pub fn ip(self) -> IpAddr {
         Ipv6Addr::from(self.ip).to_canonical()
+    }
+
+    /// The address with the port.
+    pub fn socket_addr(self) -> SocketAddr {
+        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port))
     }
 }
 
@@ -41,7 +50,10 @@ impl fmt::Display for PeerAddr {
         if *self == Self::UNIX {
             return f.pad("unix");
         }
-        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port)).fmt(f)
+        match self.socket_addr() {
+            addr if addr.port() == 0 => addr.ip().fmt(f),
+            addr => addr.fmt(f),
+        }
     }
 }
 
@@ -56,6 +68,8 @@ mod tests {
             assert_eq!(PeerAddr::from(addr).to_string(), text);
             assert_eq!(PeerAddr::from(addr).ip(), addr.ip());
         }
+        let unknown_port: SocketAddr = "[2001:db8::1]:0".parse().expect("an address");
+        assert_eq!(PeerAddr::from(unknown_port).to_string(), "2001:db8::1");
         let mapped: SocketAddr = "[::ffff:192.0.2.1]:80".parse().expect("an address");
         assert_eq!(PeerAddr::from(mapped).to_string(), "192.0.2.1:80");
     }

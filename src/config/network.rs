@@ -1,14 +1,22 @@
 //! Settings of the network: where to listen, and for whom.
 
-use clap::Args;
+use std::net::IpAddr;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+use ipnet::IpNet;
 
 use super::addr::{Addr, parse_addr, parse_mode};
 use super::bounds::{CLIENTS_PER_IP_MIN, DEFAULT_ADDR};
-use super::values::{parse_count, parse_len, parse_origins};
+use super::values::{parse_count, parse_len, parse_networks, parse_origins};
 
 /// Origins that stood in one list.
 #[derive(Debug, Clone)]
 pub struct Origins(pub(super) Vec<String>);
+
+/// Networks that stood in one list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks(pub(super) Vec<IpNet>);
 
 /// Where to listen, and for whom.
 #[derive(Debug, Clone, Args)]
@@ -89,6 +97,30 @@ pub struct NetworkSettings {
         hide_env = true
     )]
     pub allow_origin: Vec<Origins>,
+
+    /// A network whose proxies tell the client's address, in X-Forwarded-For or, where that is missing, in Forwarded:
+    /// 10.0.0.0/8, fd00::/8, or one address; repeatable, or separated by commas. Its own addresses have no limit
+    /// per address
+    #[arg(
+        long,
+        env = "FANFARE_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_parser = parse_networks,
+        hide_env = true
+    )]
+    pub trusted_proxy: Vec<Networks>,
+
+    /// Require a PROXY header (version 1 or 2) at the begin of every connection, and take the client's address from
+    /// it. With --trusted-proxy only from there, and other connections are closed; without it from everybody: only
+    /// where nobody but the proxy can reach the port
+    #[arg(
+        long,
+        env = "FANFARE_PROXY_PROTOCOL",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new(),
+        hide_env = true
+    )]
+    pub proxy_protocol: bool,
 }
 
 impl NetworkSettings {
@@ -96,6 +128,21 @@ impl NetworkSettings {
     pub fn allowed_origins(&self) -> impl Iterator<Item = &str> {
         let lists = self.allow_origin.iter();
         lists.flat_map(|list| list.0.iter().map(String::as_str))
+    }
+
+    /// Whether any proxy is trusted.
+    pub fn trusts_some(&self) -> bool {
+        !self.trusted_proxy.is_empty()
+    }
+
+    /// Whether a proxy with this address is trusted to tell the client's. An IPv4 address is not in its IPv6 form.
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.trusted_networks().any(|network| network.contains(&ip))
+    }
+
+    /// The networks of trusted proxies.
+    pub fn trusted_networks(&self) -> impl Iterator<Item = &IpNet> {
+        self.trusted_proxy.iter().flat_map(|list| &list.0)
     }
 
     /// How many clients one address may have, where `client_limit` may be connected in all, and whether

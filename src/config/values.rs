@@ -1,13 +1,14 @@
 //! How the values of settings are written: counts, sizes with their unit, times with theirs.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::{IpNet, Ipv4Net};
 use tracing::level_filters::LevelFilter;
 
 use super::bounds::WAIT_MIN;
-use super::network::Origins;
+use super::network::{Networks, Origins};
 
 /// A number of things, at least one.
 pub(super) fn parse_count(text: &str) -> Result<usize, String> {
@@ -67,12 +68,50 @@ pub(super) fn parse_drain(text: &str) -> Result<Duration, String> {
         .map_err(|_| "it must be a time, such as 500ms, 10s or 2min".to_owned())
 }
 
-/// Origins, separated by commas; spaces around them and a comma behind the last do not matter.
+/// Origins, separated by commas.
 pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
+    parse_list(text, parse_origin).map(Origins)
+}
+
+/// Networks, separated by commas.
+pub(super) fn parse_networks(text: &str) -> Result<Networks, String> {
+    parse_list(text, parse_network).map(Networks)
+}
+
+/// Spaces around the members of a list and a comma behind the last do not matter.
+fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let list = text.trim();
     let list = list.strip_suffix(',').unwrap_or(list);
-    let origins = list.split(',').map(|origin| parse_origin(origin.trim()));
-    origins.collect::<Result<_, _>>().map(Origins)
+    list.split(',').map(|member| parse(member.trim())).collect()
+}
+
+/// A network, or an address as a network of its own. IPv4 in its IPv6 form is IPv4.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => Some(address.into()),
+        // The address that peers without one have.
+        Err(_) if text == "unix" => Some(IpAddr::from(Ipv6Addr::UNSPECIFIED).into()),
+        Err(_) => text.parse::<IpNet>().ok(),
+    };
+    let network = network.ok_or(
+        "it must be a network such as 10.0.0.0/8 or fd00::/8, an address, or unix for Unix sockets",
+    )?;
+    Ok(as_ipv4(network).unwrap_or(network).trunc())
+}
+
+/// The IPv4 network that lies within `::ffff:0:0/96`.
+fn as_ipv4(network: IpNet) -> Option<IpNet> {
+    let IpAddr::V4(address) = network.addr().to_canonical() else {
+        return None;
+    };
+    let mapped_len = Ipv6Addr::BITS - 32;
+    let len = match network {
+        IpNet::V4(_) => u32::from(network.prefix_len()),
+        IpNet::V6(_) => u32::from(network.prefix_len()).checked_sub(mapped_len)?,
+    };
+    Ipv4Net::new(address, u8::try_from(len).ok()?)
+        .ok()
+        .map(Into::into)
 }
 
 /// An origin as browsers write it, without the port that the scheme implies, or `*`. The first label of its host may be
@@ -243,6 +282,41 @@ mod tests {
         }
         for text in ["", ",", "null,,null", "null null"] {
             assert!(origins(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_have_a_length_or_are_one_address() {
+        let networks = |text| parse_networks(text).map(|networks| networks.0);
+        let shown = |text| {
+            let networks = networks(text).expect(text);
+            networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for (text, expected) in [
+            ("10.0.0.0/8", &["10.0.0.0/8"][..]),
+            ("10.1.2.3/8", &["10.0.0.0/8"]),
+            ("192.0.2.1", &["192.0.2.1/32"]),
+            ("fd00::/8,::1", &["fd00::/8", "::1/128"]),
+            (" 127.0.0.1 , ::1 ,", &["127.0.0.1/32", "::1/128"]),
+            ("0.0.0.0/0,::/0", &["0.0.0.0/0", "::/0"]),
+            ("::ffff:10.0.0.0/104", &["10.0.0.0/8"]),
+            ("::ffff:192.0.2.1", &["192.0.2.1/32"]),
+            ("::ffff:0:0/95", &["::fffe:0:0/95"]),
+            ("unix", &["::/128"]),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            ",",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "proxy",
+            "::1,,::2",
+        ] {
+            assert!(networks(text).is_err(), "{text}");
         }
     }
 

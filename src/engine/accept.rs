@@ -126,15 +126,15 @@ impl<S: Stream> Engine<S> {
             peer,
             role,
         } = accepted;
+        let has_proxy_header = self.requires_proxy_header(role);
+        if has_proxy_header && !self.may_send_proxy_header(peer) {
+            return self.log_turned_away(peer, "it is no trusted proxy (--trusted-proxy)");
+        }
         let refusal = self.take_seat(peer, role);
         if let Some(refusal) = refusal
             && self.refused_count >= REFUSED_CLIENTS_MAX
         {
-            self.metrics.turned_away += 1;
-            if self.log_limiter.allow(self.now) {
-                info!(%peer, "turned away: {}", refusal.why());
-            }
-            return;
+            return self.log_turned_away(peer, refusal.why());
         }
         let admission = match (refusal, role) {
             (Some(refusal), _) => Admission::Refused(refusal),
@@ -152,11 +152,22 @@ impl<S: Stream> Engine<S> {
             return;
         }
         self.metrics.count_accepted();
-        let client = Client::new(stream, peer, self.now, &self.config);
+        let mut client = Client::new(stream, peer, self.now, &self.config);
+        if has_proxy_header {
+            client.expect_proxy_header();
+        }
         self.clients.insert(client, admission);
         // It is read from in this very turn, and only then gets its first deadline: most peers have sent
         // their request by then, and are spared one.
         self.enqueue(id);
+    }
+
+    /// A connection is closed at once, without an answer.
+    fn log_turned_away(&mut self, peer: PeerAddr, why: &str) {
+        self.metrics.turned_away += 1;
+        if self.log_limiter.allow(self.now) {
+            info!(%peer, "turned away: {why}");
+        }
     }
 
     /// Takes a seat for a new client, or says why there is none.

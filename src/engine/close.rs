@@ -112,5 +112,10 @@ impl<S: Stream> Engine<S> {
             }
             self.note_leaver(client.peer, slot.admission);
         }
+        let is_settled = self.per_ip.is_empty() && self.refused_count == 0;
+        debug_assert!(
+            self.clients.len() > 0 || is_settled,
+            "whoever is gone has given its seat back"
+        );
     }
 }

@@ -13,6 +13,7 @@ mod clients;
 mod close;
 mod drain;
 mod expiry;
+mod forwarded;
 mod read;
 mod scrape;
 mod timeouts;
@@ -122,13 +123,14 @@ impl<S: Stream> Engine<S> {
     /// An engine without clients, for at most `client_limit` of them.
     pub fn new(config: Config, client_limit: usize) -> Self {
         let (per_ip, counts_loopback) = config.network.clients_per_ip(client_limit);
+        let per_ip = PerIpLimit::new(per_ip, counts_loopback);
         Self {
             access: Access::new(&config.access),
             client_limit,
             clients: Clients::new(),
             refused_count: 0,
             admin_count: 0,
-            per_ip: PerIpLimit::new(per_ip, counts_loopback),
+            per_ip: per_ip.without(config.network.trusted_networks().copied()),
             hub: Hub::new(room_bounds(&config)),
             deadlines: Deadlines::default(),
             expiries: Expiries::default(),

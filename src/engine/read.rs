@@ -7,6 +7,8 @@ use tracing::info;
 use super::Engine;
 use super::answer;
 use super::clients::{Admission, Lateness};
+use super::forwarded::move_seat;
+use crate::client::peer::PeerAddr;
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
@@ -49,6 +51,8 @@ struct Received {
     offers: usize,
     /// The connection is to be closed.
     closing: Option<Closing>,
+    /// The connection is to be closed without an answer.
+    is_turned_away: bool,
     /// So many bytes of the input are left.
     deferred_len: usize,
 }
@@ -87,7 +91,7 @@ impl Received {
         if self.closing.is_none() && is_full {
             self.deferred_len = rest_len;
         }
-        self.closing.is_some() || is_full
+        self.closing.is_some() || self.is_turned_away || is_full
     }
 }
 
@@ -174,6 +178,7 @@ impl<S: Stream> Engine<S> {
             return;
         }
         match received.closing {
+            _ if received.is_turned_away => self.turn_away(id),
             Some(closing) => self.begin_close(id, closing),
             None => self.count_messages(id, received.count),
         }
@@ -201,22 +206,25 @@ impl<S: Stream> Engine<S> {
             date,
             inflater,
             metrics,
+            per_ip,
+            refused_count,
             ..
         } = self;
         let slot = clients.get_mut(id)?;
-        let context = Context {
+        let peer = config.network.trusts_some().then_some(slot.client.peer);
+        let mut context = Context {
             config,
             access,
             date,
             role: slot.admission.role(),
+            peer: peer.map(PeerAddr::socket_addr),
             unavailable,
             is_ready,
         };
-        let client = &mut slot.client;
         let mut received = Received::default();
-        let private_len = client.private_len();
+        let private_len = slot.client.private_len();
         // A client that is being closed has no session: its bytes are discarded.
-        while let Some((session, outbox)) = client.session()
+        while let Some((session, outbox)) = slot.client.session()
             && !received.is_done(input.len())
         {
             let codec = Codec {
@@ -230,12 +238,16 @@ impl<S: Stream> Engine<S> {
                 Some(Event::Served) => received.count += 1,
                 Some(Event::Pong) => {
                     received.count += 1;
-                    client.timers_mut().note_pong(*now, &config.timeouts);
+                    slot.client.timers_mut().note_pong(*now, &config.timeouts);
                 }
                 Some(Event::Answered) => {}
+                Some(Event::Forwarded(client)) => {
+                    let has_place = move_seat(slot, client, per_ip, refused_count, &mut context);
+                    received.is_turned_away = !has_place;
+                }
                 Some(Event::OpenedEcho { grant, window }) => {
                     session.enter_echo(window);
-                    client.open(id, *now, &config.timeouts, metrics);
+                    slot.client.open(id, *now, &config.timeouts, metrics);
                     expiries.insert(grant, id);
                 }
                 Some(Event::Listens(listen)) => {
@@ -243,10 +255,11 @@ impl<S: Stream> Engine<S> {
                     received.closing =
                         answer::listen(listen, id, session, outbox, hub, date, metrics);
                     received.joined = u8::from(received.closing.is_none());
-                    client.open(id, *now, &config.timeouts, metrics);
+                    slot.client.open(id, *now, &config.timeouts, metrics);
                     expiries.insert(grant, id);
                 }
                 Some(Event::Publishes(publication)) => {
+                    let client = &mut slot.client;
                     received.offers +=
                         answer::publish(&publication, client, hub, config, *now, date, metrics);
                     received.note_answered(publication.manner.is_kept);
@@ -256,8 +269,8 @@ impl<S: Stream> Engine<S> {
                 None => break,
             }
         }
-        self.private_len = self.private_len + client.private_len() - private_len;
-        client.note_progress(*now, &config.timeouts);
+        self.private_len = self.private_len + slot.client.private_len() - private_len;
+        slot.client.note_progress(*now, &config.timeouts);
         Some(received)
     }
 

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod date;
+pub mod forwarded;
 pub mod head;
 pub mod manner;
 pub mod origin;

@@ -82,7 +82,10 @@ impl<'a> Request<'a> {
     }
 
     /// The values of every field called `name` (without regard to case), in order.
-    pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+    pub fn values<'n>(
+        &self,
+        name: &'n str,
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a, 'n> {
         self.headers
             .iter()
             .filter(move |header| header.name.eq_ignore_ascii_case(name))

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
+
 /// What shares a limit: an IPv4 address, or a /64 of IPv6, which is what one subscriber is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum AddressKey {
@@ -28,6 +30,8 @@ pub struct PerIpLimit {
     counts: HashMap<AddressKey, usize>,
     max: usize,
     counts_loopback: bool,
+    /// Addresses that have no limit.
+    free: Vec<IpNet>,
 }
 
 impl PerIpLimit {
@@ -38,7 +42,20 @@ impl PerIpLimit {
             counts: HashMap::new(),
             max,
             counts_loopback,
+            free: Vec::new(),
         }
+    }
+
+    /// The same, but that the addresses in these networks have no limit: those of proxies, whose clients are counted
+    /// by their own.
+    pub fn without(mut self, free: impl Iterator<Item = IpNet>) -> Self {
+        self.free.extend(free);
+        self
+    }
+
+    /// Whether nobody is counted.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
     }
 
     /// Lets one more client in from `address`, unless its limit is reached.
@@ -69,7 +86,10 @@ impl PerIpLimit {
 
     fn is_free(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_unspecified() || (!self.counts_loopback && address.is_loopback())
+        let is_free_loopback = !self.counts_loopback && address.is_loopback();
+        address.is_unspecified()
+            || is_free_loopback
+            || self.free.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -124,6 +144,21 @@ mod tests {
         }
         addresses.leave("::".parse().expect("an address"));
         assert!(addresses.counts.is_empty());
+    }
+
+    #[test]
+    fn networks_may_be_left_out() {
+        let networks =
+            ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network"));
+        let mut addresses = PerIpLimit::new(1, true).without(networks.into_iter());
+        for address in ["10.0.0.1", "::ffff:10.0.0.1", "fd00::1"] {
+            for _ in 0..3 {
+                assert!(enter(&mut addresses, address));
+            }
+        }
+        assert!(addresses.is_empty());
+        assert!(enter(&mut addresses, "11.0.0.1"));
+        assert!(!enter(&mut addresses, "11.0.0.1"));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum CloseReason {
     MayNotPublish,
     /// The token that the connection was opened with has expired.
     TokenExpired,
+    /// The connection did not begin with a PROXY header, where one is required.
+    ProxyHeader,
 }
 
 impl CloseReason {
@@ -83,7 +85,8 @@ impl CloseReason {
             | Self::Idle
             | Self::Stuck
             | Self::WriteTimeout
-            | Self::Overload => "",
+            | Self::Overload
+            | Self::ProxyHeader => "",
         }
     }
 
@@ -95,6 +98,7 @@ impl CloseReason {
             Self::Stuck
                 | Self::RateExceeded
                 | Self::Overload
+                | Self::ProxyHeader
                 | Self::Protocol(ProtocolError::MessageTooBig)
                 | Self::Refused(Refusal::TooManyClients | Refusal::TooManyFromAddress)
         )
@@ -127,6 +131,7 @@ impl fmt::Display for CloseReason {
             Self::Shutdown => f.write_str("the server is shutting down"),
             Self::MayNotPublish => f.write_str("it published without the right to"),
             Self::TokenExpired => f.write_str("its token has expired"),
+            Self::ProxyHeader => f.write_str("no good PROXY header in time (--proxy-protocol)"),
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct Metrics {
     pub accepted: u64,
     /// Connections that failed before they were accepted.
     pub accept_failures: u64,
-    /// Connections closed without an answer, because too many were being refused already.
+    /// Connections closed without an answer: too many were being refused already, or the peer is no trusted proxy.
     pub turned_away: u64,
     /// Clients warned for their message rate.
     pub rate_warnings: u64,

@@ -1,6 +1,7 @@
 //! A peer that sends requests, one after the other: their heads, and the bodies of publications.
 
 use std::mem;
+use std::net::SocketAddr;
 
 use super::requests::{self, Answered};
 use super::{Context, Event, Publication};
@@ -14,9 +15,34 @@ use crate::outbox::Outbox;
 /// What a peer that waits for it is told before it sends a body (RFC 9110 §15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How far the current request of a peer has come.
+/// A peer that sends requests, perhaps for others.
 #[derive(Debug)]
 pub enum HttpSession {
+    /// All of them were the peer's own so far.
+    Own(Stage),
+    /// The peer is a proxy, and has sent requests of its clients.
+    Via(Box<Via>),
+}
+
+impl Default for HttpSession {
+    fn default() -> Self {
+        Self::Own(Stage::default())
+    }
+}
+
+/// A connection that a proxy uses for its clients.
+#[derive(Debug)]
+pub struct Via {
+    /// The proxy's own address.
+    proxy: SocketAddr,
+    stage: Stage,
+    /// The head of a request whose client has to be told first; empty if there is none.
+    held: Vec<u8>,
+}
+
+/// How far the current request of a peer has come.
+#[derive(Debug)]
+pub enum Stage {
     /// To its head.
     Head {
         /// The part of it that has come.
@@ -28,7 +54,7 @@ pub enum HttpSession {
     Body(Box<Post>),
 }
 
-impl Default for HttpSession {
+impl Default for Stage {
     fn default() -> Self {
         Self::Head {
             reader: HeadReader::default(),
@@ -72,39 +98,62 @@ impl Post {
     }
 }
 
-impl HttpSession {
-    /// Takes bytes from the front of `input` until something happens. Answers go into `outbox`.
-    pub(super) fn receive(
+/// A request that comes from another client than the one before.
+struct Foreign {
+    proxy: SocketAddr,
+    client: SocketAddr,
+    head: Vec<u8>,
+}
+
+impl Stage {
+    /// Takes bytes from the front of `input` until something happens. `proxy`: the peer's own address, where it may
+    /// be a proxy.
+    fn receive(
         &mut self,
+        proxy: Option<SocketAddr>,
+        input: &mut &mut [u8],
+        outbox: &mut Outbox,
+        context: &Context<'_>,
+    ) -> Result<Option<Event<'static>>, Foreign> {
+        let reader = match self {
+            Self::Head { reader, .. } => reader,
+            Self::Body(post) => {
+                let event = post.receive(input, context);
+                if event.is_some() {
+                    *self = Self::after_answer();
+                }
+                return Ok(event);
+            }
+        };
+        match reader.next(input) {
+            Ok(None) => Ok(None),
+            Ok(Some(head)) => match requests::answer(&head, proxy, outbox, context) {
+                Answered::From { proxy, client } => Err(Foreign {
+                    proxy,
+                    client,
+                    head: head.into_owned(),
+                }),
+                answered => Ok(self.go_on(answered, input, outbox, context)),
+            },
+            Err(refusal) => {
+                let manner = Manner::unknown(reader.is_head_request(input));
+                Ok(Some(requests::refuse(refusal, &manner, context)))
+            }
+        }
+    }
+
+    /// What follows a head.
+    fn go_on(
+        &mut self,
+        answered: Answered,
         input: &mut &mut [u8],
         outbox: &mut Outbox,
         context: &Context<'_>,
     ) -> Option<Event<'static>> {
-        let (reader, has_answered) = match self {
-            Self::Head {
-                reader,
-                has_answered,
-            } => (reader, has_answered),
-            Self::Body(post) => {
-                let event = post.receive(input, context)?;
-                *self = Self::Head {
-                    reader: HeadReader::default(),
-                    has_answered: true,
-                };
-                return Some(event);
-            }
-        };
-        let answered = match reader.next(input) {
-            Ok(Some(head)) => requests::answer(&head, outbox, context),
-            Ok(None) => return None,
-            Err(refusal) => {
-                let manner = Manner::unknown(reader.is_head_request(input));
-                return Some(requests::refuse(refusal, &manner, context));
-            }
-        };
-        *has_answered = true;
+        *self = Self::after_answer();
         let mut post = match answered {
             Answered::At(event) => return Some(event),
+            Answered::From { client, .. } => return Some(Event::Forwarded(client)),
             Answered::AfterBody(post) => post,
         };
         if post.expects_continue && input.is_empty() {
@@ -117,40 +166,89 @@ impl HttpSession {
         event
     }
 
+    /// The next request may come.
+    fn after_answer() -> Self {
+        Self::Head {
+            reader: HeadReader::default(),
+            has_answered: true,
+        }
+    }
+}
+
+impl HttpSession {
+    /// Takes bytes from the front of `input` until something happens. Answers go into `outbox`.
+    pub(super) fn receive(
+        &mut self,
+        input: &mut &mut [u8],
+        outbox: &mut Outbox,
+        context: &Context<'_>,
+    ) -> Option<Event<'static>> {
+        let (stage, proxy, held) = match self {
+            Self::Own(stage) => (stage, context.peer, Vec::new()),
+            Self::Via(via) => (&mut via.stage, Some(via.proxy), mem::take(&mut via.held)),
+        };
+        if !held.is_empty() {
+            // Its client is known by now.
+            let answered = requests::answer(&held, None, outbox, context);
+            return stage.go_on(answered, input, outbox, context);
+        }
+        match stage.receive(proxy, input, outbox, context) {
+            Ok(event) => event,
+            Err(foreign) => {
+                let via = Via {
+                    proxy: foreign.proxy,
+                    stage: mem::take(stage),
+                    held: foreign.head,
+                };
+                *self = Self::Via(Box::new(via));
+                Some(Event::Forwarded(foreign.client))
+            }
+        }
+    }
+
+    fn stage(&self) -> &Stage {
+        match self {
+            Self::Own(stage) => stage,
+            Self::Via(via) => &via.stage,
+        }
+    }
+
     /// Whether a part of a request has come.
     pub(super) fn is_mid_request(&self) -> bool {
-        match self {
-            Self::Head { reader, .. } => reader.is_mid_request(),
-            Self::Body(_) => true,
-        }
+        let is_held = matches!(self, Self::Via(via) if !via.held.is_empty());
+        is_held
+            || match self.stage() {
+                Stage::Head { reader, .. } => reader.is_mid_request(),
+                Stage::Body(_) => true,
+            }
     }
 
     /// The memory of the part of a body that has come, in bytes.
     pub(super) fn body_len(&self) -> usize {
-        match self {
-            Self::Head { .. } => 0,
-            Self::Body(post) => post.reader.buffer_len(),
+        match self.stage() {
+            Stage::Head { .. } => 0,
+            Stage::Body(post) => post.reader.buffer_len(),
         }
     }
 
     /// How many bytes of a body are known to come.
     pub(super) fn body_left(&self) -> usize {
-        match self {
-            Self::Head { .. } => 0,
-            Self::Body(post) => post.reader.left(),
+        match self.stage() {
+            Stage::Head { .. } => 0,
+            Stage::Body(post) => post.reader.left(),
         }
     }
 
     /// Whether the peer just keeps a connection that it has used.
     pub(super) fn is_between_requests(&self) -> bool {
-        matches!(self, Self::Head { reader, has_answered: true } if !reader.is_mid_request())
+        matches!(self.stage(), Stage::Head { reader, has_answered: true } if !reader.is_mid_request())
     }
 
     /// How the request that is coming would be answered, as far as is known.
     pub(super) fn manner(&self) -> Manner {
-        match self {
-            Self::Head { reader, .. } => Manner::unknown(reader.is_head_request(b"")),
-            Self::Body(post) => post.publication.manner.closing(),
+        match self.stage() {
+            Stage::Head { reader, .. } => Manner::unknown(reader.is_head_request(b"")),
+            Stage::Body(post) => post.publication.manner.closing(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod requests;
 mod websocket;
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use crate::access::{Access, Grant};
 use crate::config::Config;
@@ -17,6 +18,7 @@ use crate::http::route::Role;
 use crate::http::status::Refusal;
 use crate::observe::{CloseReason, Transport};
 use crate::outbox::Outbox;
+use crate::proxy_header::{MalformedHeader, ProxyHeader, ProxyHeaderReader};
 use crate::room::member::{Here, Listening};
 use crate::room::{Membership, notice};
 use crate::ws::close::CloseCode;
@@ -37,6 +39,8 @@ pub struct Context<'a> {
     pub date: &'a Date,
     /// What the listener is for that accepted the connection.
     pub role: Role,
+    /// The address that the peer's requests come from, as far as is known; `None` where no proxy is trusted to tell it.
+    pub peer: Option<SocketAddr>,
     /// Why no request is served, if none is.
     pub unavailable: Option<Refusal>,
     /// Whether new clients may be sent here.
@@ -55,6 +59,8 @@ pub struct Codec<'a> {
 /// What a peer's bytes amount to, for everybody else.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
+    /// What follows comes from the client with this address, whom the peer speaks for.
+    Forwarded(SocketAddr),
     /// A request was answered, and the connection may serve another one.
     Answered,
     /// The peer wants to listen to a room, and its request is in order.
@@ -151,6 +157,8 @@ impl Closing {
 /// The state of one peer's protocol.
 #[derive(Debug)]
 pub enum Session {
+    /// The peer is a proxy, and says first whose connection this is.
+    Proxy(ProxyHeaderReader),
     /// The peer sends requests.
     Http(HttpSession),
     /// The peer is in a room.
@@ -211,7 +219,26 @@ impl Session {
             }
             Self::Http(http) => http.receive(input, outbox, context),
             Self::Events { .. } => None,
+            Self::Proxy(header) => match header.next(input) {
+                Ok(None) => None,
+                Ok(Some(ProxyHeader::Of(client))) => {
+                    *self = Self::default();
+                    Some(Event::Forwarded(client))
+                }
+                Ok(Some(ProxyHeader::Own)) => {
+                    *self = Self::default();
+                    self.receive(input, outbox, context, codec)
+                }
+                Err(MalformedHeader) => {
+                    Some(Event::Closing(Closing::silent(CloseReason::ProxyHeader)))
+                }
+            },
         }
+    }
+
+    /// The connection must begin with a PROXY header.
+    pub fn expect_proxy_header(&mut self) {
+        *self = Self::Proxy(ProxyHeaderReader::default());
     }
 
     /// The peer is in a room from now on, and may publish there or not.
@@ -239,7 +266,7 @@ impl Session {
     pub fn close(&self, code: CloseCode, reason: CloseReason) -> Closing {
         match self {
             Self::Chat { .. } | Self::Echo { .. } => websocket::close(code, reason),
-            Self::Http(_) | Self::Events { .. } => Closing::silent(reason),
+            Self::Proxy(_) | Self::Http(_) | Self::Events { .. } => Closing::silent(reason),
         }
     }
 
@@ -257,6 +284,7 @@ impl Session {
     /// it has used gets no answer.
     pub fn time_out_input(&self, date: &Date) -> Closing {
         match self {
+            Self::Proxy(_) => Closing::silent(CloseReason::ProxyHeader),
             Self::Http(http) if http.is_between_requests() => Closing::silent(CloseReason::Idle),
             Self::Http(http) => Closing::refused(Refusal::Late, &http.manner(), date),
             Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } => {
@@ -269,16 +297,16 @@ impl Session {
     #[inline]
     pub fn transport(&self) -> Transport {
         match self {
-            Self::Http(_) => Transport::Http,
+            Self::Proxy(_) | Self::Http(_) => Transport::Http,
             Self::Chat { .. } | Self::Echo { .. } => Transport::WebSocket,
             Self::Events { .. } => Transport::Sse,
         }
     }
 
-    /// Whether the peer sends requests.
+    /// Whether the peer sends requests, or is to send them behind its PROXY header.
     #[inline]
     pub fn is_http(&self) -> bool {
-        matches!(self, Self::Http(_))
+        matches!(self, Self::Http(_) | Self::Proxy(_))
     }
 
     /// Whether the peer has sent a part of a request.
@@ -338,7 +366,8 @@ impl Session {
     pub fn progress(&self) -> Progress {
         let is_begun = match self {
             Self::Http(http) => http.is_mid_request(),
-            Self::Events { .. } => false,
+            // The first request is due from the start, and the header with it.
+            Self::Proxy(_) | Self::Events { .. } => false,
             Self::Chat { reader, .. } | Self::Echo { reader, .. } => reader.is_mid_message(),
         };
         match is_begun {
@@ -352,7 +381,7 @@ impl Session {
     pub fn note_progress(&mut self) -> Progress {
         match self {
             Self::Http(http) if http.is_mid_request() => Progress::Begun,
-            Self::Http(_) | Self::Events { .. } => Progress::Between,
+            Self::Proxy(_) | Self::Http(_) | Self::Events { .. } => Progress::Between,
             Self::Chat { reader, .. } | Self::Echo { reader, .. } => reader.note_progress(),
         }
     }

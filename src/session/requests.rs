@@ -1,5 +1,7 @@
 //! What a request gets: a file of the page, a room to listen to, leave to send a body, a refusal.
 
+use std::net::SocketAddr;
+
 use super::http::Post;
 use super::{Closing, Context, Event, Listen, Publication, listen, may};
 use crate::access::Grant;
@@ -8,7 +10,7 @@ use crate::http::body::BodyReader;
 use crate::http::manner::Manner;
 use crate::http::route::{READ_METHODS, Route};
 use crate::http::status::{Refusal, Status};
-use crate::http::{self, Request, origin, preflight};
+use crate::http::{self, Request, forwarded, origin, preflight};
 use crate::outbox::Outbox;
 use crate::ws::deflate::Agreement;
 use crate::ws::handshake;
@@ -24,10 +26,22 @@ pub(super) enum Answered {
     At(Event<'static>),
     /// It is a publication, and its body is to be read.
     AfterBody(Post),
+    /// It comes from another client than the one before, which has to be told first: nothing is done yet.
+    From {
+        /// The address of the peer itself.
+        proxy: SocketAddr,
+        /// That of the client.
+        client: SocketAddr,
+    },
 }
 
-/// Answers one request.
-pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) -> Answered {
+/// Answers one request. `proxy` is the peer's own address, where it may be a proxy that names another client.
+pub(super) fn answer(
+    head: &[u8],
+    proxy: Option<SocketAddr>,
+    outbox: &mut Outbox,
+    context: &Context<'_>,
+) -> Answered {
     let mut storage = http::header_storage();
     let request = match Request::parse(head, &mut storage) {
         Ok(request) => request,
@@ -36,6 +50,11 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
             return Answered::At(refuse(refusal, &manner, context));
         }
     };
+    if let Some(proxy) = proxy
+        && let Some(client) = find_other_client(&request, proxy, context)
+    {
+        return Answered::From { proxy, client };
+    }
     let route = Route::of(context.role, request.method, request.path, context.config);
     let listed_origin = may::check_origin(&request, &route, context);
     let mut manner = manner(&request, &route, listed_origin);
@@ -55,6 +74,20 @@ pub(super) fn answer(head: &[u8], outbox: &mut Outbox, context: &Context<'_>) ->
         }
         Answered::At(Event::Closing(closing))
     })
+}
+
+/// The client on whose behalf the request comes, if it is not the one that is known.
+fn find_other_client(
+    request: &Request<'_>,
+    proxy: SocketAddr,
+    context: &Context<'_>,
+) -> Option<SocketAddr> {
+    let network = &context.config.network;
+    if !network.trusts(proxy.ip()) {
+        return None;
+    }
+    let client = forwarded::client(request, |ip| network.trusts(ip)).unwrap_or(proxy);
+    (context.peer != Some(client)).then_some(client)
 }
 
 /// Why this request is not served, if it is not. Those who watch the server are answered in a drain, and whether it
