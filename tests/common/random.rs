@@ -1,5 +1,7 @@
 //! Chance, from a seed: SplitMix64.
 
+#![allow(dead_code, reason = "each test uses a part of this module")]
+
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 

@@ -13,6 +13,7 @@ mod counts;
 mod delivery;
 mod events;
 mod expiry;
+mod forwarded;
 mod framing;
 mod health;
 mod history;
@@ -23,6 +24,8 @@ mod openmetrics;
 mod patience;
 mod posts;
 mod publications;
+#[path = "../common/random.rs"]
+mod random;
 mod rooms;
 mod seats;
 mod shutdown;
