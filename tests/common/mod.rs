@@ -139,6 +139,15 @@ impl Server {
         assert!(found.is_some(), "no line of the log holds {parts:?}");
     }
 
+    /// Waits until so many lines of the log hold all `parts`.
+    pub(crate) fn wait_for_log_lines(&self, parts: &[&str], count: usize) {
+        let is_one = |line: &&String| parts.iter().all(|part| line.contains(part));
+        eventually("lines of the log", || {
+            let lines = &lock(&self.stderr.0.0).lines;
+            (lines.iter().filter(is_one).count() >= count).then_some(())
+        });
+    }
+
     /// All lines on standard output and standard error; the server must have ended.
     pub(crate) fn output(&self) -> (Vec<String>, Vec<String>) {
         (self.stdout.all(), self.stderr.all())

@@ -191,7 +191,7 @@ fn a_publication_is_that_of_its_client_however_it_is_cut() {
         }
         assert!(kept.take().starts_with(b"HTTP/1.1 200 "));
     }
-    assert_eq!(world.engine.metrics().messages, 2);
+    assert_eq!(world.engine.metrics().messages(), 2);
     let others = [
         join(&mut world, "192.0.2.1").0,
         join(&mut world, "192.0.2.1").0,

@@ -9,6 +9,7 @@ mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod drain;
+mod forwarded;
 mod health;
 mod http;
 mod lifecycle;
@@ -16,6 +17,7 @@ mod listeners;
 mod origins;
 mod page;
 mod protocol_doc;
+mod proxied;
 mod proxies;
 mod proxy;
 mod publish;

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::browser::Browser;
 use crate::common::wire::{request, upgrade_with};
-use crate::common::{Peer, Server, eventually};
+use crate::common::{PATIENCE, Peer, Server, eventually};
 
 const README: &str = include_str!("../../README.md");
 /// The ports in the README: the server's and, where the configuration names it, the proxy's.
@@ -24,11 +27,13 @@ const README_PROXY_PORT: &str = "bind :80\n";
 const START_ATTEMPTS: usize = 5;
 
 /// A configuration out of the README.
-struct Recipe {
-    program: &'static str,
-    text: String,
+pub(crate) struct Recipe {
+    pub(crate) program: &'static str,
+    pub(crate) text: String,
     /// The path under which the server's own paths are found.
-    prefix: String,
+    pub(crate) prefix: String,
+    /// nginx has workers, which it can replace, and tells of it.
+    pub(crate) has_workers: bool,
 }
 
 impl Recipe {
@@ -47,7 +52,36 @@ impl Recipe {
             program,
             text: block.to_owned(),
             prefix: prefix.to_owned(),
+            has_workers: false,
         }
+    }
+
+    /// Whether the proxy passes on connections, each behind a PROXY header.
+    pub(crate) fn has_proxy_header(&self) -> bool {
+        self.text.contains("send-proxy")
+    }
+
+    /// The server that the README has behind this proxy, which trusts it alone.
+    pub(crate) fn start_server(&self) -> Server {
+        self.start_server_with(&[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_server_with(&self, flags: &[&str]) -> Server {
+        let mut flags = [flags, &["--trusted-proxy", "127.0.0.1"]].concat();
+        if self.has_proxy_header() {
+            flags.push("--proxy-protocol");
+        }
+        Server::start(&flags)
+    }
+
+    /// A client that comes to the server without the proxy.
+    fn join_directly(&self, server: &Server) -> Peer {
+        let mut peer = server.connect();
+        if self.has_proxy_header() {
+            peer.send("PROXY UNKNOWN\r\n");
+        }
+        peer.upgraded("/ws")
     }
 
     /// The README's lines with ports that are free, and around them what a program needs that neither runs
@@ -65,8 +99,12 @@ impl Recipe {
         let temp_paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
             .concat();
+        let (master, level) = match self.has_workers {
+            true => ("on", "notice"),
+            false => ("off", "error"),
+        };
         format!(
-            "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n\
+            "daemon off;\nmaster_process {master};\npid {folder}/pid;\nerror_log stderr {level};\nevents {{}}\n\
              http {{\naccess_log off;\n{temp_paths}\
              server {{\nlisten 127.0.0.1:{port};\n{text}\n}}\n}}\n"
         )
@@ -74,7 +112,7 @@ impl Recipe {
 }
 
 /// All proxy configurations of the README.
-fn recipes() -> Vec<Recipe> {
+pub(crate) fn recipes() -> Vec<Recipe> {
     let blocks = blocks(README);
     let recipes: Vec<_> = blocks
         .iter()
@@ -102,7 +140,7 @@ pub(crate) fn blocks(text: &str) -> Vec<String> {
 }
 
 /// A running proxy, killed when the test is over.
-struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
     folder: PathBuf,
     port: u16,
@@ -111,7 +149,7 @@ struct Proxy {
 impl Proxy {
     /// Starts the proxy of a recipe in front of `server`; `None` where its program is not installed, which is
     /// an error if it is required.
-    fn start(recipe: &Recipe, server: &Server) -> Option<Self> {
+    pub(crate) fn start(recipe: &Recipe, server: &Server) -> Option<Self> {
         let Some(program) = find_program(recipe.program) else {
             let is_required = env::var_os("FANFARE_REQUIRE_PROXIES").is_some_and(|it| it == "1");
             assert!(!is_required, "{} is required and missing", recipe.program);
@@ -170,7 +208,12 @@ impl Proxy {
 
     /// Sends the upgrade of a page of this origin.
     fn ask(&self, recipe: &Recipe, origin: &str) -> Peer {
-        let mut peer = Peer::connect((Ipv4Addr::LOCALHOST, self.port).into());
+        self.ask_from(Ipv4Addr::LOCALHOST, recipe, origin)
+    }
+
+    /// The same from another address.
+    pub(crate) fn ask_from(&self, from: Ipv4Addr, recipe: &Recipe, origin: &str) -> Peer {
+        let mut peer = self.connect_from(from);
         let host = format!("Host: localhost:{}", self.port);
         let upgrade = upgrade_with(&[&host, &format!("Origin: {origin}")]);
         let path = format!(" {}ws ", recipe.prefix);
@@ -178,17 +221,42 @@ impl Proxy {
         peer
     }
 
+    pub(crate) fn connect_from(&self, from: Ipv4Addr) -> Peer {
+        Peer::connect_from(from.into(), (Ipv4Addr::LOCALHOST, self.port).into())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), signal).expect("it is ours");
+    }
+
+    /// Waits for a line of the proxy's own log.
+    pub(crate) fn wait_for_log(&self, part: &str) {
+        eventually(part, || {
+            let log = fs::read_to_string(self.folder.join("log"));
+            log.is_ok_and(|log| log.contains(part)).then_some(())
+        });
+    }
+
     /// What a browser calls it.
-    fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended already, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // One with workers ends them itself, when it is asked to end. It may have ended already, which is as well.
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.signal(Signal::TERM);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         if thread::panicking() {
             let log = fs::read_to_string(self.folder.join("log"));
             eprintln!("the proxy's log:\n{}", log.unwrap_or_default());
@@ -221,17 +289,21 @@ fn the_readme_has_a_configuration_of_each_kind() {
     };
     assert!(has("nginx", "/"));
     assert!(has("nginx", "/chat/"));
-    assert!(has("haproxy", "/"));
+    for has_proxy_header in [false, true] {
+        let is_it =
+            |it: &Recipe| it.program == "haproxy" && it.has_proxy_header() == has_proxy_header;
+        assert!(recipes.iter().any(is_it));
+    }
 }
 
 #[test]
 fn a_client_behind_each_proxy_chats_with_one_that_is_not() {
     for recipe in recipes() {
-        let server = Server::start(&[]);
+        let server = recipe.start_server();
         let Some(proxy) = Proxy::start(&recipe, &server) else {
             continue;
         };
-        let mut near = server.join();
+        let mut near = recipe.join_directly(&server);
         let mut far = proxy.ask(&recipe, &proxy.origin());
         far.expect_upgrade();
         for (text, is_from_far) in [("from afar", true), ("from near", false)] {
@@ -248,7 +320,7 @@ fn a_client_behind_each_proxy_chats_with_one_that_is_not() {
 #[test]
 fn a_page_of_another_origin_is_refused_behind_each_proxy() {
     for recipe in recipes() {
-        let server = Server::start(&[]);
+        let server = recipe.start_server();
         let Some(proxy) = Proxy::start(&recipe, &server) else {
             continue;
         };
@@ -267,7 +339,7 @@ fn a_page_of_another_origin_is_refused_behind_each_proxy() {
 fn a_path_outside_the_prefix_is_not_the_servers() {
     let outside = recipes().into_iter().find(|recipe| recipe.prefix != "/");
     let recipe = outside.expect("the README has one");
-    let server = Server::start(&[]);
+    let server = recipe.start_server();
     let Some(proxy) = Proxy::start(&recipe, &server) else {
         return;
     };
@@ -282,11 +354,11 @@ fn the_page_chats_behind_each_proxy() {
         return;
     };
     for recipe in recipes() {
-        let server = Server::start(&[]);
+        let server = recipe.start_server();
         let Some(proxy) = Proxy::start(&recipe, &server) else {
             continue;
         };
-        let mut near = server.join();
+        let mut near = recipe.join_directly(&server);
         let page = browser.open(&format!("{}{}", proxy.origin(), recipe.prefix));
         browser.wait_for(
             &page,
