@@ -7,13 +7,19 @@ use super::Engine;
 use super::clients::{Admission, Slot};
 use crate::client::Stream;
 use crate::client::peer::PeerAddr;
-use crate::config::REFUSED_CLIENTS_MAX;
+use crate::config::{Config, REFUSED_CLIENTS_MAX};
 use crate::http::route::Role;
 use crate::http::status::Refusal;
 use crate::id::ClientId;
 use crate::limits::PerIpLimit;
 use crate::observe::CloseReason;
 use crate::session::Context;
+
+/// The address that a session has to know: none where no proxy is trusted.
+pub(super) fn known_peer<S>(slot: &Slot<S>, config: &Config) -> Option<SocketAddr> {
+    let peer = config.network.trusts_some().then_some(slot.client.peer);
+    peer.map(PeerAddr::socket_addr)
+}
 
 /// Moves a seat to the address of the client that the peer speaks for. Where that has no seat left, the client is one
 /// of those that are refused; `false` if there is no place for it to be told so.

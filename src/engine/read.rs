@@ -7,8 +7,7 @@ use tracing::info;
 use super::Engine;
 use super::answer;
 use super::clients::{Admission, Lateness};
-use super::forwarded::move_seat;
-use crate::client::peer::PeerAddr;
+use super::forwarded::{known_peer, move_seat};
 use crate::client::rate::Verdict;
 use crate::client::{Fill, Stream};
 use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
@@ -211,13 +210,12 @@ impl<S: Stream> Engine<S> {
             ..
         } = self;
         let slot = clients.get_mut(id)?;
-        let peer = config.network.trusts_some().then_some(slot.client.peer);
         let mut context = Context {
             config,
             access,
             date,
             role: slot.admission.role(),
-            peer: peer.map(PeerAddr::socket_addr),
+            peer: known_peer(slot, config),
             unavailable,
             is_ready,
         };
