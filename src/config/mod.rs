@@ -8,7 +8,7 @@
 //! | its seat in the room, its entry in the deadlines | 8 each | always |
 //! | a request head that is not whole | twice [`HEAD_MAX`](crate::http::HEAD_MAX), 16 KiB: buffers double as they grow | until it is |
 //! | a PROXY header that is not whole | 128 | until it is, `--request-timeout` at most |
-//! | a trusted proxy's own address | 80 | while it sends requests of its clients |
+//! | a trusted proxy's own address | 72 | while it sends requests of its clients |
 //! | a publication whose body is not whole | [`PUBLICATION_LEN_MAX`], 256 KiB, with `lines=1`, else `--max-message`; and 500 | until it is, `--request-timeout` at most |
 //! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
 //! | what it sent beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |

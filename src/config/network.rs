@@ -110,7 +110,7 @@ pub struct NetworkSettings {
     )]
     pub trusted_proxy: Vec<Networks>,
 
-    /// Require a PROXY header (version 1 or 2) at the begin of every connection, and take the client's address from
+    /// Require a PROXY header (version 1 or 2) at the beginning of every connection, and take the client's address from
     /// it. With --trusted-proxy only from there, and other connections are closed; without it from everybody: only
     /// where nobody but the proxy can reach the port
     #[arg(
