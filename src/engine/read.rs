@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use tracing::info;
+use tracing::debug;
 
 use super::Engine;
 use super::answer;
@@ -295,9 +295,8 @@ impl<S: Stream> Engine<S> {
             Verdict::Allowed => {}
             Verdict::Warned => {
                 self.metrics.rate_warnings += 1;
-                if self.log_limiter.allow(self.now) {
-                    info!(peer = %slot.client.peer, "a client sends too many messages (--message-rate)");
-                }
+                // A client has at most one line at `info`, and that is for its end.
+                debug!(peer = %slot.client.peer, "a client sends too many messages (--message-rate)");
             }
             Verdict::Exceeded => self.close(id, CloseCode::Policy, CloseReason::RateExceeded),
         }
