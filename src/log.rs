@@ -1,29 +1,54 @@
 //! The log: to standard error, as text or JSON, and never in the server's way.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
 use fanfare::config::{LogFormat, LogSettings};
 use socket2::SockRef;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::{EnvFilter, Registry, fmt, registry};
+
+/// The filter of the log, which can be replaced while it is in use.
+pub(crate) type FilterHandle = Handle<EnvFilter, Registry>;
+
+/// What is to be logged.
+///
+/// # Errors
+/// A line that says why the filter makes no sense.
+pub(crate) fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::try_new(&settings.filter);
+    filter.map_err(|error| format!("--log {:?}: {error}", settings.filter))
+}
 
 /// Starts logging.
 ///
 /// # Errors
-/// The filter makes no sense.
-pub(crate) fn start(settings: &LogSettings) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&settings.filter)?)
+/// The process logs already.
+pub(crate) fn start(
+    settings: &LogSettings,
+    filter: EnvFilter,
+) -> Result<FilterHandle, TryInitError> {
+    let is_terminal = io::stderr().is_terminal();
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer()
         .with_writer(Mutex::new(NonBlockingStderr::open()))
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(is_terminal)
         // A log that cannot be written must not stop the server, nor be complained about to itself.
         .log_internal_errors(false);
-    match settings.format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
-    }
+    let is_text = match settings.format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let lines = match is_text {
+        true => lines.boxed(),
+        false => lines.json().boxed(),
+    };
+    registry().with(filter).with(lines).try_init()?;
+    Ok(handle)
 }
 
 /// Standard error, which takes a line at once or does without it: the loop does not wait for the program that

@@ -8,11 +8,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use fanfare::config::{
-    Command, Config, DEFAULT_ADDR, JWT_KEY_LEN_MIN, UnknownVariable, unknown_variables,
+    Command, Config, JWT_KEY_LEN_MIN, LoadError, Loaded, UnknownVariable, unknown_variables,
 };
-use fanfare::server::Server;
 use fanfare::server::probe::Target;
+use fanfare::server::{Reload, Server};
+use log::FilterHandle;
 use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
 
 /// The settings contradict themselves or cannot be read.
 const EXIT_USAGE: u8 = 2;
@@ -20,41 +22,41 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_UNHEALTHY: u8 = 1;
 
 fn main() -> ExitCode {
-    let config = match Config::from_process() {
-        Ok(config) => config,
-        Err(error) if !error.use_stderr() => {
-            // Help or version was asked for. If nobody reads it, there is nobody to tell.
-            let _ = error.print();
+    let loaded = match Loaded::from_process() {
+        Ok(loaded) => loaded,
+        Err(LoadError::Answer(answer)) => {
+            // If nobody reads it, there is nobody to tell.
+            let _ = answer.print();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return fail(&one_line(&error.to_string()), EXIT_USAGE),
+        Err(LoadError::Wrong(line)) => return fail(&line, EXIT_USAGE),
     };
-    if let Some(Command::Health { url }) = &config.command {
-        return match health(url.as_deref()) {
+    if let Some(Command::Health { url }) = &loaded.config.command {
+        return match health(url.as_deref(), &loaded.config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, EXIT_UNHEALTHY),
         };
     }
-    if let Err(error) = config.check() {
-        return fail(&error, EXIT_USAGE);
+    let filter = match log::filter(&loaded.config.log) {
+        Ok(filter) => filter,
+        Err(line) => return fail(&line, EXIT_USAGE),
+    };
+    if loaded.config.start.print_config {
+        return print(&loaded.to_toml());
     }
-    if let Err(error) = log::start(&config.log) {
-        return fail(
-            &format!("--log {:?}: {error}", config.log.filter),
-            EXIT_USAGE,
-        );
+    if loaded.config.start.check {
+        return print("the settings are good\n");
     }
-    warn_of_slips();
-    if config.access.has_short_jwt_key() {
-        warn!(
-            "the key of --jwt-key is shorter than {JWT_KEY_LEN_MIN} bytes and may be guessed; make one with \
-             openssl rand -hex 32"
-        );
-    }
-    match serve(config) {
+    match serve(loaded, filter) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),
     }
+}
+
+/// Prints what was asked for. If nobody reads it, there is nobody to tell.
+fn print(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 /// A setting that is misspelt in the environment would otherwise be without effect and without a word.
@@ -69,27 +71,61 @@ fn warn_of_slips() {
 }
 
 /// Asks a running server whether it lives, by default the one that these settings are for.
-fn health(url: Option<&str>) -> Result<(), String> {
-    let setting = |name| env::var(name).ok().filter(|value| !value.is_empty());
+fn health(url: Option<&str>, config: &Config) -> Result<(), String> {
     let target = match url {
         Some(url) => Target::from_url(url).map_err(|error| format!("{url:?}: {error}"))?,
-        None => {
-            let addrs = setting("FANFARE_ADMIN_ADDR").or_else(|| setting("FANFARE_ADDR"));
-            Target::from_addrs(addrs.as_deref().unwrap_or(DEFAULT_ADDR))
-        }
+        None => Target::of(&config.network),
     };
     target.probe()
 }
 
-fn serve(config: Config) -> Result<(), Box<dyn Error>> {
+fn serve(loaded: Loaded, filter: EnvFilter) -> Result<(), Box<dyn Error>> {
+    let config = loaded.config.clone();
+    let filter = log::start(&config.log, filter)?;
+    warn_of_slips();
+    if config.access.has_short_jwt_key() {
+        warn!(
+            "the key of --jwt-key is shorter than {JWT_KEY_LEN_MIN} bytes and may be guessed; make one with \
+             openssl rand -hex 32"
+        );
+    }
     let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let client_limit = config.client_limit(usize::try_from(descriptors)?)?;
     let server = Server::bind(config, client_limit)?;
     announce(&server.describe_addrs()?);
     info!(client_limit, "ready");
-    server.run()?;
+    server.run(&mut Settings { loaded, filter })?;
     info!("done");
     Ok(())
+}
+
+/// The settings that are read anew at SIGHUP.
+struct Settings {
+    /// Those at the start.
+    loaded: Loaded,
+    filter: FilterHandle,
+}
+
+impl Reload for Settings {
+    fn read(&mut self) -> Result<Config, String> {
+        let fresh = match Loaded::from_process() {
+            Ok(fresh) => fresh,
+            Err(LoadError::Wrong(line)) => return Err(line),
+            Err(LoadError::Answer(_)) => return Err("help was asked for".to_owned()),
+        };
+        let filter = log::filter(&fresh.config.log)?;
+        let fixed = fresh.fixed_differences(&self.loaded);
+        if !fixed.is_empty() {
+            let settings = fixed.join(", ");
+            warn!(
+                settings,
+                "these settings hold until the server is started anew"
+            );
+        }
+        // It fails only where the log is gone, and then there is nobody to tell.
+        let _ = self.filter.reload(filter);
+        Ok(fresh.config)
+    }
 }
 
 /// The one line on standard output. Whoever started the server may have closed it; that is no failure.
@@ -103,57 +139,4 @@ fn announce(addrs: &str) {
 fn fail(line: &str, code: u8) -> ExitCode {
     let _ = writeln!(io::stderr(), "fanfare: {line}");
     ExitCode::from(code)
-}
-
-/// What is wrong and what may have been meant, in one line. The usage that follows it tells nothing more.
-fn one_line(text: &str) -> String {
-    let is_usage = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more");
-    let lines = text.lines().map(str::trim);
-    let mut line = String::new();
-    let mut between = "";
-    for part in lines.take_while(|line| !is_usage(line)) {
-        if part.is_empty() {
-            between = "; ";
-            continue;
-        }
-        line += between;
-        line += part
-            .trim_start_matches("error: ")
-            .trim_start_matches("tip: ");
-        between = " ";
-    }
-    line + "; see --help"
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    fn refusal(arguments: &[&str]) -> String {
-        let error = Config::try_parse_from([&["fanfare"], arguments].concat());
-        one_line(&error.expect_err("it makes no sense").to_string())
-    }
-
-    #[test]
-    fn a_slip_in_a_flag_is_told_with_the_flag_that_may_be_meant() {
-        assert_eq!(
-            refusal(&["--adr", ":1"]),
-            "unexpected argument '--adr' found; a similar argument exists: '--addr'; see --help"
-        );
-        assert_eq!(
-            refusal(&["--log-format", "jsn"]),
-            "invalid value 'jsn' for '--log-format <FORMAT>' [possible values: text, json]; a similar \
-             value exists: 'json'; see --help"
-        );
-    }
-
-    #[test]
-    fn what_is_not_like_anything_is_told_without_a_tip() {
-        assert_eq!(
-            refusal(&["nonsense"]),
-            "unexpected argument 'nonsense' found; see --help"
-        );
-    }
 }

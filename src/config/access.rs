@@ -1,5 +1,7 @@
 //! Settings of who may: tokens, keys, and the hosts that are served.
 
+use std::path::Path;
+
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
@@ -98,7 +100,7 @@ fn secret() -> impl TypedValueParser<Value = Secret> {
 }
 
 fn secret_file() -> impl TypedValueParser<Value = SecretFile> {
-    OsStringValueParser::new().try_map(|path| SecretFile::read(path.into()))
+    OsStringValueParser::new().try_map(|path| SecretFile::read(Path::new(&path)))
 }
 
 impl AccessSettings {
@@ -134,25 +136,6 @@ impl AccessSettings {
 
     fn allowed_hosts(&self) -> impl Iterator<Item = &AllowedHost> {
         self.allow_host.iter().flat_map(|list| &list.0)
-    }
-
-    /// The same settings with what the files hold now, for a server that runs.
-    ///
-    /// # Errors
-    /// A line that says which file cannot be used, and why.
-    pub fn read_again(&self) -> Result<Self, String> {
-        let again = |flag: &str, file: &Option<SecretFile>| {
-            let read = file.as_ref().map(SecretFile::read_again).transpose();
-            read.map_err(|why| format!("{flag}: {why}"))
-        };
-        let settings = Self {
-            publish_token_file: again("--publish-token-file", &self.publish_token_file)?,
-            listen_token_file: again("--listen-token-file", &self.listen_token_file)?,
-            jwt_key_file: again("--jwt-key-file", &self.jwt_key_file)?,
-            ..self.clone()
-        };
-        settings.check()?;
-        Ok(settings)
     }
 
     /// Checks what no single setting can know, and what a parser must not say.
@@ -221,7 +204,7 @@ mod tests {
     fn file(content: &str) -> SecretFile {
         let path = std::env::temp_dir().join(format!("fanfare-{content}-{}", std::process::id()));
         std::fs::write(&path, content).expect("a file");
-        let file = SecretFile::read(path.clone()).expect("a good file");
+        let file = SecretFile::read(&path).expect("a good file");
         std::fs::remove_file(path).expect("it is there");
         file
     }

@@ -32,7 +32,7 @@ pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<UnknownVari
                 .is_some_and(|rest| !is_foreign(rest))
         })
         .map(|name| UnknownVariable {
-            nearest: nearest(&name, &known),
+            nearest: nearest(&name, &known, PREFIX.len()),
             name,
         })
         .collect()
@@ -45,11 +45,12 @@ fn is_foreign(rest: &str) -> bool {
             .any(|prefix| rest.starts_with(prefix))
 }
 
-/// The name that takes the fewest edits. None where most of the name would have to be edited.
-fn nearest(name: &str, known: &[&str]) -> Option<String> {
+/// The name that takes the fewest edits. None where most of the name would have to be edited, but for the prefix that
+/// all of them have.
+pub(super) fn nearest(name: &str, known: &[&str], prefix_len: usize) -> Option<String> {
     let distance = |other: &&str| edit_distance(name.as_bytes(), other.as_bytes());
     let nearest = known.iter().min_by_key(|other| distance(other))?;
-    let own_len = name.len().max(nearest.len()) - PREFIX.len();
+    let own_len = name.len().max(nearest.len()) - prefix_len;
     (distance(nearest) * 2 <= own_len).then(|| (*nearest).to_owned())
 }
 

@@ -7,6 +7,8 @@ use super::values::parse_filter;
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
     /// For people.
     Text,
     /// One JSON object a line.
@@ -28,12 +30,12 @@ pub struct LogSettings {
     )]
     pub filter: String,
 
-    /// How log lines look
+    /// How log lines look: auto is text on a terminal and JSON elsewhere
     #[arg(
         long = "log-format",
         env = "FANFARE_LOG_FORMAT",
         value_name = "FORMAT",
-        default_value = "text",
+        default_value = "auto",
         hide_env = true
     )]
     pub format: LogFormat,

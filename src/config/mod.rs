@@ -53,16 +53,19 @@ mod bounds;
 mod chat;
 mod deflate;
 mod environment;
+mod file;
 mod host;
+mod loaded;
 mod log;
 mod network;
+mod one_line;
+mod print;
 mod rooms;
 mod secret;
+mod setting;
+mod startup;
 mod timeouts;
 mod values;
-
-use std::env;
-use std::ffi::OsStr;
 
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -73,11 +76,14 @@ pub use bounds::*;
 pub use chat::{ChatSettings, SlowPolicy};
 pub use deflate::DeflateSettings;
 pub use environment::{UnknownVariable, unknown_variables};
+pub use file::CONFIG_FILE_LEN_MAX;
 pub use host::{AllowedHost, Hosts};
+pub use loaded::{LoadError, Loaded};
 pub use log::{LogFormat, LogSettings};
 pub use network::NetworkSettings;
 pub use rooms::RoomSettings;
 pub use secret::{SECRET_FILE_MAX, Secret, SecretFile};
+pub use startup::StartSettings;
 pub use timeouts::Timeouts;
 
 /// A WebSocket chat and broadcast server with rooms that remember.
@@ -87,9 +93,8 @@ pub use timeouts::Timeouts;
     version,
     about = "A WebSocket chat and broadcast server with rooms that remember",
     long_about = None,
-    args_conflicts_with_subcommands = true,
     after_help = "Each setting can also come from the environment: FANFARE_ and the flag's name, such as \
-                  FANFARE_MAX_CLIENTS. Flags win."
+                  FANFARE_MAX_CLIENTS; or from a file (--config). Flags win, then the environment."
 )]
 pub struct Config {
     /// What to do instead of serving.
@@ -116,6 +121,9 @@ pub struct Config {
     /// What is logged, and how.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where the settings come from, and what to do with them.
+    #[command(flatten)]
+    pub start: StartSettings,
 }
 
 /// What the program does besides serving.
@@ -123,8 +131,8 @@ pub struct Config {
 pub enum Command {
     /// Ask a running server whether it lives: exit code 0 if it does, 1 otherwise
     Health {
-        /// What to ask: http://HOST:PORT/PATH or unix:/PATH [default: /healthz at FANFARE_ADMIN_ADDR, else at
-        /// the first address of FANFARE_ADDR, else at http://localhost:8080]
+        /// What to ask: http://HOST:PORT/PATH or unix:/PATH [default: /healthz at --admin-addr, or else at the
+        /// first --addr, as they stand before this word, in the environment or in the settings file]
         url: Option<String>,
     },
 }
@@ -139,21 +147,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of this process: its arguments, and what its environment adds to them. A variable that
-    /// is empty counts as one that is not there, as scripts leave them.
-    ///
-    /// # Errors
-    /// Something makes no sense, or only help or the version was asked for.
-    pub fn from_process() -> Result<Self, clap::Error> {
-        let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-        let mut command = Self::command().mut_args(|argument| match argument.get_env() {
-            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
-            _ => argument,
-        });
-        let matches = command.try_get_matches_from_mut(env::args_os())?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-    }
-
     /// Checks what no single setting can know.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The longest file with a token or key, in bytes.
 pub const SECRET_FILE_MAX: usize = 16 * 1024;
@@ -40,19 +40,16 @@ impl fmt::Debug for Secret {
 
 /// A file that holds a secret, as it was when it was read.
 #[derive(Debug, Clone)]
-pub struct SecretFile {
-    path: PathBuf,
-    content: Secret,
-}
+pub struct SecretFile(Secret);
 
 impl SecretFile {
     /// Reads a file. One line end at its end does not count, as editors and `echo` leave it.
     ///
     /// # Errors
     /// Why the file cannot be used, in words that follow its name.
-    pub fn read(path: PathBuf) -> Result<Self, String> {
+    pub fn read(path: &Path) -> Result<Self, String> {
         let mut content = Vec::new();
-        File::open(&path)
+        File::open(path)
             .and_then(|file| {
                 file.take(SECRET_FILE_MAX as u64 + 1)
                     .read_to_end(&mut content)
@@ -69,30 +66,20 @@ impl SecretFile {
         }
         match content.is_empty() {
             true => Err("it is empty".to_owned()),
-            false => Ok(Self {
-                path,
-                content: Secret(content),
-            }),
+            false => Ok(Self(Secret(content))),
         }
-    }
-
-    /// Reads the same file again.
-    ///
-    /// # Errors
-    /// Which file cannot be used, and why.
-    pub fn read_again(&self) -> Result<Self, String> {
-        Self::read(self.path.clone()).map_err(|why| format!("{}: {why}", self.path.display()))
     }
 
     /// What it held.
     pub fn content(&self) -> &Secret {
-        &self.content
+        &self.0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -107,7 +94,7 @@ mod tests {
 
         fn read(&self, content: &[u8]) -> Result<SecretFile, String> {
             fs::write(&self.0, content).expect("a file");
-            SecretFile::read(self.0.clone())
+            SecretFile::read(&self.0)
         }
     }
 
@@ -139,7 +126,7 @@ mod tests {
     fn a_file_that_is_missing_empty_or_too_long_is_refused() {
         let scratch = Scratch::new("refused");
         let refusal = |read: Result<SecretFile, String>| read.expect_err("it is refused");
-        let missing = refusal(SecretFile::read(scratch.0.clone()));
+        let missing = refusal(SecretFile::read(&scratch.0));
         assert!(missing.starts_with("it cannot be read: "), "{missing}");
         for content in ["", "\n", "\r\n"] {
             assert_eq!(refusal(scratch.read(content.as_bytes())), "it is empty");
@@ -148,21 +135,7 @@ mod tests {
         assert!(scratch.read(&longest).is_ok());
         let longer = refusal(scratch.read(&[&longest[..], b"a"].concat()));
         assert!(longer.starts_with("it is longer than"), "{longer}");
-        let directory = refusal(SecretFile::read(std::env::temp_dir()));
+        let directory = refusal(SecretFile::read(&std::env::temp_dir()));
         assert!(directory.starts_with("it cannot be read: "), "{directory}");
-    }
-
-    #[test]
-    fn a_file_is_read_again_with_what_it_holds_then() {
-        let scratch = Scratch::new("again");
-        let file = scratch.read(b"old").expect("a good file");
-        scratch.read(b"new").expect("a good file");
-        assert_eq!(file.content().bytes(), b"old");
-        let again = file.read_again().expect("a good file");
-        assert_eq!(again.content().bytes(), b"new");
-        fs::write(&scratch.0, "").expect("a file");
-        let line = again.read_again().expect_err("it is empty");
-        assert!(line.ends_with(": it is empty"), "{line}");
-        assert!(!format!("{file:?}").contains("old"), "{file:?}");
     }
 }

@@ -156,9 +156,12 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Replaces the tokens and keys. What clients were granted before stands.
-    pub fn set_access(&mut self, access: Access) {
-        self.access = access;
+    /// Applies the settings that can change while clients are connected: who may connect from now on. Clients that
+    /// are connected stay, with what they were granted.
+    pub fn reload(&mut self, fresh: Config) {
+        self.config.network.allow_origin = fresh.network.allow_origin;
+        self.access = Access::new(&fresh.access);
+        self.config.access = fresh.access;
     }
 
     /// Remembers what the kernel announced about a client.

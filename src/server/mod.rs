@@ -6,6 +6,7 @@ mod clock;
 mod listen;
 mod notify;
 pub mod probe;
+mod reload;
 mod socket;
 mod token;
 
@@ -14,7 +15,7 @@ use std::io::{self, ErrorKind};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use tracing::info;
 
@@ -26,6 +27,7 @@ use crate::id::ClientId;
 use clock::Clock;
 use listen::Listeners;
 use notify::Notifier;
+pub use reload::Reload;
 use token::{SIGNALS, id_of, listener_of, token_of};
 
 /// How many readiness events one poll takes in.
@@ -42,7 +44,7 @@ pub struct Server {
 
 impl Server {
     /// Listens as `config.network` says, or on the sockets that the service manager has passed on, for at most
-    /// `client_limit` clients. SIGTERM and SIGINT are waited for from here on.
+    /// `client_limit` clients. SIGTERM, SIGINT and SIGHUP are waited for from here on.
     ///
     /// # Errors
     /// A line that says why, and what to do: a name that cannot be resolved, a port or a path in use or forbidden,
@@ -52,7 +54,7 @@ impl Server {
         let mut listeners = Listeners::bind(&config)?;
         let poll = Poll::new()?;
         listeners.register(poll.registry())?;
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         poll.registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
         let clock = Clock::start();
@@ -74,12 +76,12 @@ impl Server {
         self.listeners.describe()
     }
 
-    /// Serves until a signal ends it and all connections are closed. The service manager, if there is one, is told
-    /// that the server is ready, that it is still alive, and that it stops.
+    /// Serves until a signal ends it and all connections are closed. At SIGHUP, `settings` are read anew. The service
+    /// manager, if there is one, is told that the server is ready, that it is still alive, and that it stops.
     ///
     /// # Errors
     /// Polling failed.
-    pub fn run(self) -> io::Result<()> {
+    pub fn run(self, settings: &mut impl Reload) -> io::Result<()> {
         let Self {
             mut poll,
             mut listeners,
@@ -102,7 +104,11 @@ impl Server {
             for event in &events {
                 match event.token() {
                     SIGNALS => {
-                        for _ in signals.pending() {
+                        for signal in signals.pending() {
+                            if signal == SIGHUP {
+                                reload::reload(&mut engine, settings);
+                                continue;
+                            }
                             info!(clients = engine.client_count(), "shutting down");
                             notifier.stopping();
                             listeners.close_public();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::{SockAddr, Socket, Type};
 
 use super::clock::Deadline;
+use crate::config::{Addr, DEFAULT_ADDR, NetworkSettings};
 
 /// How long it may take until the status has come. Looking up a name is not counted.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,16 +64,17 @@ impl Target {
         })
     }
 
-    /// The first of the addresses that a server listens on, as `--addr` has them.
-    pub fn from_addrs(addrs: &str) -> Self {
-        let addr = addrs.split(',').next().unwrap_or_default().trim();
-        if let Some(path) = addr.strip_prefix("unix:") {
-            return Self::unix(path);
-        }
-        let addr = match addr.strip_prefix(':') {
-            Some(port) => format!("localhost:{port}"),
-            None if !addr.contains(':') => format!("localhost:{addr}"),
-            None => addr.to_owned(),
+    /// Where a server with these settings is watched: the admin address, or else the first of the others.
+    pub fn of(network: &NetworkSettings) -> Self {
+        let addr = network.admin_addr.as_ref().or(network.addr.first());
+        let addr = match addr {
+            Some(Addr::Unix(path)) => return Self::unix(&path.to_string_lossy()),
+            Some(Addr::Tcp(addr)) => addr,
+            None => DEFAULT_ADDR,
+        };
+        let addr = match addr.starts_with(':') {
+            true => format!("localhost{addr}"),
+            false => addr.to_owned(),
         };
         Self {
             host: addr.clone(),
@@ -171,6 +173,7 @@ fn code_of(status: [u8; STATUS_LEN]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn tcp(addr: &str, host: &str, path: &str) -> Target {
         Target {
@@ -207,15 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn where_a_server_listens_it_is_asked_at_its_first_address() {
-        for (addrs, addr) in [
-            (":8080", "localhost:8080"),
-            ("8080", "localhost:8080"),
-            ("127.0.0.1:1, :2", "127.0.0.1:1"),
-            ("[::1]:1", "[::1]:1"),
-        ] {
-            assert_eq!(Target::from_addrs(addrs), tcp(addr, addr, "/healthz"));
-        }
-        assert_eq!(Target::from_addrs("unix:/a,:1"), Target::unix("/a"));
+    fn a_server_is_asked_at_its_admin_address_or_the_first_of_the_others() {
+        let mut network = Config::default().network;
+        let localhost = tcp("localhost:8080", "localhost:8080", "/healthz");
+        assert_eq!(Target::of(&network), localhost);
+        network.addr = vec![Addr::Tcp("[::1]:1".to_owned()), Addr::Tcp(":2".to_owned())];
+        assert_eq!(Target::of(&network), tcp("[::1]:1", "[::1]:1", "/healthz"));
+        network.admin_addr = Some(Addr::Unix("/a".into()));
+        assert_eq!(Target::of(&network), Target::unix("/a"));
     }
 }

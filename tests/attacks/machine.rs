@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::common::wire::{get, upgrade_with};
+use crate::common::wire::{get, upgrade, upgrade_with};
 use crate::common::{Peer, fanfare};
 use crate::scene::Scene;
 
@@ -174,6 +174,12 @@ fn lines_of_the_log_cannot_be_forged() {
                 upgrade_with(&[&format!("Origin: {evil}")]),
                 upgrade_with(&[&format!("Host: {evil}")]),
                 upgrade_with(&[&format!("Upgrade: {evil}")]),
+                upgrade_with(&[&format!("Sec-Fetch-Site: {evil}")]),
+                upgrade_with(&[&format!("Sec-WebSocket-Protocol: {evil}")]),
+                upgrade_with(&[&format!("Authorization: Bearer {evil}")]),
+                upgrade_with(&[&format!("X-Forwarded-For: {evil}")]),
+                upgrade(&format!("/ws?since={evil}&token={evil}")),
+                get(&format!("/room/{evil}?last={evil}")),
                 get(&format!("/{evil}")),
                 format!("{evil} / HTTP/1.1\r\nHost: a\r\n\r\n"),
             ] {

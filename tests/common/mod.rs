@@ -119,11 +119,7 @@ impl Server {
 
     /// Sends a signal by its short name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status()
-            .expect("there is a shell");
-        assert!(status.success(), "kill -{name}");
+        signal(self.pid(), name);
     }
 
     /// Waits until the server has ended by itself.
@@ -175,10 +171,20 @@ pub(crate) fn fanfare() -> Command {
     }
     command
         .env("FANFARE_LOG", "debug")
+        .env("FANFARE_LOG_FORMAT", "text")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Sends a process a signal by its short name, such as `TERM`.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .expect("there is a shell");
+    assert!(status.success(), "kill -{name}");
 }
 
 /// Runs a program that is to end by itself: its exit code, and the lines of its two outputs.

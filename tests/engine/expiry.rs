@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fanfare::access::Access;
 use fanfare::config::{AccessSettings, Config, EXPIRIES_PER_TURN};
 use fanfare::observe::CloseReason;
 use serde_json::json;
@@ -18,6 +17,13 @@ fn access(key: &str) -> AccessSettings {
     AccessSettings {
         jwt_key: Some(key.into()),
         ..AccessSettings::default()
+    }
+}
+
+fn settings(key: &str) -> Config {
+    Config {
+        access: access(key),
+        ..Config::default()
     }
 }
 
@@ -223,16 +229,16 @@ fn keys_are_replaced_while_the_server_runs_and_what_was_granted_stands() {
     let mut world = world();
     let before = join(&mut world, "/ws", 100);
     let other = "another key that is long enough for it";
-    world.engine.set_access(Access::new(&access(other)));
+    world.engine.reload(settings(other));
     let refused = ask(&mut world, "/ws", 100);
     world.settle();
     assert_eq!(take_answer(&refused).unwrap().0, 401);
     before.say("still here");
     world.settle();
     assert_eq!(before.take_lines(), ["still here"]);
-    world.engine.set_access(Access::new(&access(KEY)));
+    world.engine.reload(settings(KEY));
     join(&mut world, "/ws", 100);
-    world.engine.set_access(Access::default());
+    world.engine.reload(Config::default());
     join(&mut world, "/ws", 0);
 }
 

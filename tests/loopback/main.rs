@@ -26,6 +26,8 @@ mod replay;
 mod resume;
 mod rfc;
 mod rooms;
+mod settings;
+mod signals;
 mod slow;
 mod sse;
 mod statuses;
