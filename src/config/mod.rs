@@ -64,6 +64,7 @@ mod rooms;
 mod secret;
 mod setting;
 mod startup;
+mod template;
 mod timeouts;
 mod values;
 
@@ -84,6 +85,7 @@ pub use network::NetworkSettings;
 pub use rooms::RoomSettings;
 pub use secret::{SECRET_FILE_MAX, Secret, SecretFile};
 pub use startup::StartSettings;
+pub use template::settings_template;
 pub use timeouts::Timeouts;
 
 /// A WebSocket chat and broadcast server with rooms that remember.

@@ -39,7 +39,7 @@ fn value(setting: &Setting) -> String {
 }
 
 /// A number where it is read again as the same text.
-fn scalar(value: &str) -> String {
+pub(super) fn scalar(value: &str) -> String {
     match value.parse::<i64>() {
         Ok(number) if number.to_string() == value => number.to_string(),
         _ => quoted(value),

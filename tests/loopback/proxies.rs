@@ -23,6 +23,7 @@ const README: &str = include_str!("../../README.md");
 /// The ports in the README: the server's and, where the configuration names it, the proxy's.
 const README_SERVER_PORT: &str = ":8080";
 const README_PROXY_PORT: &str = "bind :80\n";
+const README_CADDY_SITE: &str = "chat.example.com {";
 /// How often a port is picked again that somebody else has taken before the proxy had it.
 const START_ATTEMPTS: usize = 5;
 
@@ -42,6 +43,9 @@ impl Recipe {
         if block.contains("proxy_pass") {
             let prefix = block.strip_prefix("location ")?.split(' ').next()?;
             return Some(Self::new("nginx", block, prefix));
+        }
+        if block.contains("reverse_proxy") {
+            return Some(Self::new("caddy", block, "/"));
         }
         let is_haproxy = block.contains("backend");
         is_haproxy.then(|| Self::new("haproxy", block, "/"))
@@ -94,6 +98,11 @@ impl Recipe {
         if self.program == "haproxy" {
             assert!(text.contains(README_PROXY_PORT), "{text}");
             return text.replace(README_PROXY_PORT, &format!("bind 127.0.0.1:{port}\n"));
+        }
+        if self.program == "caddy" {
+            assert!(text.contains(README_CADDY_SITE), "{text}");
+            let site = text.replace(README_CADDY_SITE, &format!("http://:{port} {{"));
+            return format!("{{\nadmin off\n}}\n{site}");
         }
         let folder = folder.display();
         let temp_paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -179,10 +188,13 @@ impl Proxy {
         let mut command = Command::new(program);
         match recipe.program {
             "nginx" => command.args(["-e", "stderr", "-p"]).arg(&folder).arg("-c"),
+            "caddy" => command.args(["run", "--adapter", "caddyfile", "--config"]),
             _ => command.args(["-db", "-f"]),
         };
         let child = command
             .arg(&file)
+            .env("XDG_DATA_HOME", &folder)
+            .env("XDG_CONFIG_HOME", &folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -294,6 +306,7 @@ fn the_readme_has_a_configuration_of_each_kind() {
             |it: &Recipe| it.program == "haproxy" && it.has_proxy_header() == has_proxy_header;
         assert!(recipes.iter().any(is_it));
     }
+    assert!(has("caddy", "/"));
 }
 
 #[test]

@@ -1,0 +1,239 @@
+//! What is installed beside the binary: generated files are those that this version generates, and the units are
+//! valid and tight where systemd is there to say so.
+//!
+//! `UPDATE_PACKAGING=1 cargo test --test packaging` writes the generated files anew.
+
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use fanfare::config::{Config, settings_template};
+
+/// What clap does not know of the program.
+const MANUAL: &str = r#".SH "SIGNALS"
+.TP
+\fBSIGTERM\fR, \fBSIGINT\fR
+End. Clients get what is queued for them and a close frame, spread over the time of \fB\-\-drain\fR. A second one ends
+the program at once.
+.TP
+\fBSIGHUP\fR
+Read the settings file anew. What is wrong is logged, and the old stays.
+.SH "EXIT STATUS"
+.TP
+0
+The program was told to end, or did what it was asked for.
+.TP
+1
+It cannot listen, or has too few descriptors.
+.TP
+2
+A setting makes no sense.
+.SH "FILES"
+.TP
+\fI/etc/fanfare.toml\fR
+The settings that the service reads.
+"#;
+
+/// How exposed systemd may find the service, in tenths: 0 is not at all, 100 fully.
+const EXPOSURE_MAX: u32 = 15;
+
+fn packaging() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging")
+}
+
+#[test]
+fn generated_files_are_those_of_this_version() {
+    let mut stale = Vec::new();
+    for (name, text) in generated() {
+        let path = packaging().join(name);
+        if fs::read(&path).is_ok_and(|found| found == text) {
+            continue;
+        }
+        if env::var_os("UPDATE_PACKAGING").is_some() {
+            fs::write(&path, text).expect("it can be written");
+        } else {
+            stale.push(name);
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "stale: {stale:?}; UPDATE_PACKAGING=1 cargo test --test packaging"
+    );
+}
+
+fn generated() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("fanfare.1", manual()),
+        ("fanfare.toml", settings_template().into_bytes()),
+        ("completions/fanfare.bash", completions(Shell::Bash)),
+        ("completions/_fanfare", completions(Shell::Zsh)),
+        ("completions/fanfare.fish", completions(Shell::Fish)),
+    ]
+}
+
+fn manual() -> Vec<u8> {
+    let command = Config::command();
+    let has_subcommands = command.has_subcommands();
+    let man = clap_mangen::Man::new(command);
+    let mut text = Vec::new();
+    let rendered = man
+        .render_title(&mut text)
+        .and_then(|()| man.render_name_section(&mut text))
+        .and_then(|()| man.render_synopsis_section(&mut text))
+        .and_then(|()| man.render_options_section(&mut text))
+        .and_then(|()| match has_subcommands {
+            true => man.render_subcommands_section(&mut text),
+            false => Ok(()),
+        })
+        .and_then(|()| man.render_extra_section(&mut text));
+    rendered.expect("memory takes it");
+    text.extend(MANUAL.as_bytes());
+    text
+}
+
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Config::command(), "fanfare", &mut text);
+    text
+}
+
+/// What a settings file says, without where it comes from.
+fn printed_settings(file: Option<&Path>) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.env_clear().arg("--print-config");
+    if let Some(file) = file {
+        command.arg("--config").arg(file);
+    }
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("it is UTF-8");
+    let settings = text.lines().filter_map(|line| line.split(" # ").next());
+    settings.map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn the_installed_settings_file_says_the_defaults() {
+    let installed = packaging().join("fanfare.toml");
+    let defaults = printed_settings(None);
+    assert_eq!(printed_settings(Some(&installed)), defaults);
+    // Without their comment signs the settings mean the same, but for those that have no default.
+    let text = fs::read_to_string(installed).expect("it is there");
+    let is_setting = |line: &&str| line.contains(" = ") && !line.contains(" = <");
+    let lines = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    let settings: Vec<_> = lines.filter(is_setting).collect();
+    assert!(settings.len() > 15, "{settings:?}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uncommented.toml");
+    fs::write(&path, settings.join("\n")).expect("it can be written");
+    assert_eq!(printed_settings(Some(&path)), defaults);
+}
+
+#[test]
+fn the_commands_of_the_readme_that_ask_about_settings_work() {
+    let readme = include_str!("../README.md").lines();
+    let commands = readme.filter_map(|line| line.strip_prefix("    fanfare --config"));
+    let commands: Vec<_> = commands.collect();
+    assert!(commands.len() >= 2, "{commands:?}");
+    for arguments in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.arg("--config").args(arguments.split_whitespace());
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear();
+        let output = command.output().expect("the program starts");
+        assert!(output.status.success(), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn the_manual_can_be_shown() {
+    let page = packaging().join("fanfare.1");
+    let Some(output) = run(Command::new("man").arg("--warnings").arg("-l").arg(page)) else {
+        return;
+    };
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    for word in ["max-clients", "SIGHUP", "EXIT STATUS"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}
+
+#[test]
+fn shells_take_the_completions() {
+    for (shell, file) in [
+        ("bash", "completions/fanfare.bash"),
+        ("zsh", "completions/_fanfare"),
+        ("fish", "completions/fanfare.fish"),
+    ] {
+        let path = packaging().join(file);
+        if let Some(output) = run(Command::new(shell).arg("-n").arg(path)) {
+            assert!(output.status.success(), "{shell}: {output:?}");
+        }
+    }
+}
+
+/// The output of a program; `None`, with a word, if it is not there.
+fn run(command: &mut Command) -> Option<Output> {
+    let output = command.env("LC_ALL", "C.UTF-8").output();
+    if output.is_err() {
+        eprintln!("skipped: {command:?} is not there");
+    }
+    output.ok()
+}
+
+// systemd.
+
+const UNITS: [&str; 3] = ["fanfare.service", "fanfare.socket", "fanfare-admin.socket"];
+
+/// The units in a folder of their own, with the binary under test in place of the installed one.
+fn units(folder: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    fs::create_dir_all(&folder).expect("it can be made");
+    for unit in UNITS {
+        let text = fs::read_to_string(packaging().join(unit)).expect("it is there");
+        // No such manual is installed here.
+        let text = text
+            .replace("Documentation=man:fanfare(1)\n", "")
+            .replace("/usr/bin/fanfare", env!("CARGO_BIN_EXE_fanfare"));
+        fs::write(folder.join(unit), text).expect("it can be written");
+    }
+    folder
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    let units = units("verify");
+    let mut command = Command::new("systemd-analyze");
+    command
+        .arg("verify")
+        .args(UNITS.map(|unit| units.join(unit)));
+    let Some(output) = run(&mut command) else {
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains("fanfare"))
+        .collect();
+    assert!(output.status.success() && ours.is_empty(), "{told}");
+}
+
+#[test]
+fn systemd_finds_the_service_hardly_exposed() {
+    let units = units("security");
+    let mut command = Command::new("systemd-analyze");
+    command
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(format!("--threshold={EXPOSURE_MAX}"))
+        .arg(units.join("fanfare.service"));
+    let Some(output) = run(&mut command) else {
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{output:?}");
+    assert!(told.contains("Overall exposure level"), "{told}");
+}
