@@ -163,7 +163,17 @@ impl Drop for Server {
 
 /// The program, with pipes, without the settings of whoever runs the tests, and talkative.
 pub(crate) fn fanfare() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_fanfare")))
+}
+
+/// The same, started by another program, whose arguments these are.
+pub(crate) fn fanfare_under(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(env!("CARGO_BIN_EXE_fanfare"));
+    prepared(command)
+}
+
+fn prepared(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("FANFARE_") {
             command.env_remove(name);

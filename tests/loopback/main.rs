@@ -26,6 +26,7 @@ mod replay;
 mod resume;
 mod rfc;
 mod rooms;
+mod sandbox;
 mod settings;
 mod signals;
 mod slow;

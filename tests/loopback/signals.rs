@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::common::wire::TEXT;
-use crate::common::{Server, eventually, fanfare, signal};
+use crate::common::{Server, eventually, fanfare, fanfare_under, signal};
 
 /// The first process of a PID namespace gets no signal that it has no handler for, as in a container.
 #[test]
@@ -22,21 +22,8 @@ fn the_first_process_of_a_container_obeys_signals() {
         return;
     }
     for name in ["TERM", "INT"] {
-        let program = fanfare();
-        let mut command = Command::new("unshare");
-        for (variable, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(variable, value),
-                None => command.env_remove(variable),
-            };
-        }
-        command
-            .args(unshare)
-            .arg(program.get_program())
-            .args(["--addr", "127.0.0.1:0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = fanfare_under("unshare", &unshare);
+        command.args(["--addr", "127.0.0.1:0"]);
         let mut server = Server::spawn(command);
         let unshare = server.pid();
         let first = eventually("the server is the child of unshare", || {
