@@ -5,6 +5,7 @@
 
 mod cases;
 mod crowd;
+mod list;
 mod plot;
 mod publisher;
 mod report;
@@ -22,7 +23,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
-use cases::{Case, Load, Pair, SCENARIOS, Schedule};
+use cases::{Case, Load, Pair, Schedule};
+use list::SCENARIOS;
 use report::{Rounds, entry, print_bystanders, print_table};
 use support::journal::{self, Journal};
 use support::machine::{self, Cores};
@@ -231,7 +233,7 @@ impl<'a> Plan<'a> {
 /// for all contestants together; equal ones only once.
 fn cases(arguments: &Arguments, out: &mut impl Write) -> io::Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
-    for mut case in cases::ALL {
+    for mut case in list::ALL {
         if !arguments.scenario.is_empty()
             && !arguments.scenario.iter().any(|name| name == case.scenario)
         {
