@@ -1,8 +1,10 @@
 //! What a frame costs without any socket: decode, unmask, validate, encode, and all of it together beside
-//! two other crates' own, where they offer it.
+//! two other crates' own, where they offer it; and what it costs to compress a batch.
 //!
 //! `cargo bench --bench frame -- read` picks a group.
 
+#[path = "support/json.rs"]
+mod json;
 #[path = "support/wire.rs"]
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod wire;
@@ -14,6 +16,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
 use fanfare::config::READ_LEN;
+use fanfare::ws::deflate::Deflater;
 use fanfare::ws::frame::{Header, Opcode, encode_frame};
 use fanfare::ws::mask::apply_mask;
 use fanfare::ws::message::{Incoming, MessageReader};
@@ -25,10 +28,13 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::{Message, WebSocket};
 
+use json::json;
 use wire::{TEXT, client_frame, server_header};
 
 const LENGTHS: [usize; 6] = [16, 64, 512, 4 * 1024, 16 * 1024, 64 * 1024];
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// Of compression.
+const LEVELS: [u32; 4] = [1, 3, 6, 9];
 /// Bytes of frames that are read in one go.
 const STREAM_LEN: usize = 256 * 1024;
 
@@ -245,5 +251,28 @@ fn encode_by(
     });
 }
 
-criterion_group!(benches, decode, unmask, validate, read, encode);
+/// The messages of one turn, in JSON, at several levels. A name holds the length before and after.
+fn deflate(c: &mut Criterion) {
+    let mut group = c.benchmark_group("deflate");
+    for (count, len) in [(1, 1024), (16, 256)] {
+        let messages: Vec<_> = (0..count).map(|seed| json(len, seed)).collect();
+        let batch = messages.join(&b'\n');
+        group.throughput(Throughput::Bytes(batch.len() as u64));
+        for level in LEVELS {
+            let mut deflater = Deflater::new(level);
+            let deflated_len = deflater.deflate(&batch).len();
+            let name = format!("{count} x {len}, level {level}");
+            let sizes = format!("{} to {deflated_len}", batch.len());
+            group.bench_function(BenchmarkId::new(name, sizes), |b| {
+                b.iter(|| {
+                    let deflated = deflater.deflate(black_box(&batch));
+                    assert_eq!(deflated.len(), deflated_len);
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, unmask, validate, read, encode, deflate);
 criterion_main!(benches);
