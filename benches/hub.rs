@@ -197,7 +197,8 @@ impl Room {
         let framed = |text_len| server_header(TEXT, text_len).as_bytes().len() + text_len;
         let formats = self.formats.iter().cycle();
         let lens = formats.map(|format| match format {
-            Format::Plain => framed(TEXT_LEN),
+            // A message this short is not compressed.
+            Format::Plain | Format::Deflated => framed(TEXT_LEN),
             Format::V1 => framed(id_len + 1 + TEXT_LEN),
             Format::Events => id_len + TEXT_LEN + "id: \ndata: \n\n".len(),
         });

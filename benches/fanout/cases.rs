@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::list::LAGGARDS;
 use crate::support::client::Seat;
 use crate::support::format::Format;
-use crate::support::server::Kind;
+use crate::support::message::Filler;
+use crate::support::server::{Kind, Needs};
 use crate::support::text::grouped;
 
 /// What the clients do.
@@ -53,25 +54,80 @@ pub(crate) struct Case {
     pub(crate) clients: usize,
     pub(crate) message_len: usize,
     pub(crate) format: Format,
+    pub(crate) filler: Filler,
     /// Members of each room, where there is more than one room.
     pub(crate) room_len: Option<usize>,
     pub(crate) linger_ms: Option<u32>,
 }
 
+/// How a contestant's readers differ from those of others in the same case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Usual,
+    /// Every twentieth client reads only now and then.
+    Laggards,
+    /// They do not inflate, where the others do.
+    Plain,
+}
+
 /// One client in so many reads only now and then where laggards are present: 5 %.
 pub(crate) const LAGGARD_EVERY: usize = 20;
+/// The longest message that servers take if they are told nothing.
+const MESSAGE_MAX: usize = 512;
 
 impl Case {
-    /// Whether `kind` can take part: a rival is a plain chat on `/ws`.
-    pub(crate) fn is_open_to(&self, kind: Kind) -> bool {
+    /// Whether `kind` can take part: a rival is a plain chat on `/ws`, which compresses only if it is the caller's own.
+    pub(crate) fn is_open_to(&self, kind: Kind, has_own_rival: bool) -> bool {
         let is_chat = matches!(self.load, Load::Chat(_) | Load::Visits { .. });
-        let is_plain = self.format == Format::Plain && self.room_len.is_none();
-        kind != Kind::Rival || (is_chat && is_plain && self.linger_ms.is_none())
+        let is_known = match self.format {
+            Format::Plain => true,
+            Format::Deflated => has_own_rival,
+            Format::V1 | Format::Events => false,
+        };
+        let is_usual = self.room_len.is_none() && self.linger_ms.is_none();
+        kind != Kind::Rival || (is_chat && is_known && is_usual)
     }
 
-    /// Whether it is measured twice, the second time with every twentieth client reading only now and then.
-    pub(crate) fn has_laggards(&self) -> bool {
+    /// In which variants `kind` is measured.
+    pub(crate) fn variants(&self, kind: Kind) -> &'static [Variant] {
+        let is_fanfare = matches!(kind, Kind::Fanfare | Kind::Baseline);
+        if self.has_laggards() {
+            &[Variant::Usual, Variant::Laggards]
+        } else if self.format == Format::Deflated && is_fanfare {
+            &[Variant::Plain, Variant::Usual]
+        } else {
+            &[Variant::Usual]
+        }
+    }
+
+    /// The same case as such readers have it.
+    pub(crate) fn with(self, variant: Variant) -> Self {
+        match variant {
+            Variant::Usual | Variant::Laggards => self,
+            Variant::Plain => Self {
+                format: Format::Plain,
+                ..self
+            },
+        }
+    }
+
+    /// Whether some of its contestants have laggards.
+    fn has_laggards(&self) -> bool {
         self.scenario == LAGGARDS
+    }
+
+    /// What a server must be started with.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs {
+            linger_ms: self.linger_ms,
+            message_max: (self.message_len > MESSAGE_MAX).then_some(self.message_len),
+            deflates: self.format == Format::Deflated,
+        }
+    }
+
+    /// Whether bytes are counted.
+    pub(crate) fn has_readers(&self) -> bool {
+        matches!(self.load, Load::Chat(_))
     }
 
     /// Whether it needs a room full of clients, so that `--clients` applies.

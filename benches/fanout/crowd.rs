@@ -53,6 +53,7 @@ struct Sender {
 pub(crate) struct Run {
     pub(crate) messages: u64,
     pub(crate) deliveries: u64,
+    pub(crate) bytes: u64,
     /// From the first message to the last arrival.
     pub(crate) elapsed: Duration,
 }
@@ -66,6 +67,7 @@ impl Crowd {
         laggards: bool,
     ) -> io::Result<Self> {
         let mut swarm = Swarm::new(server.addr, case.rooms(), case.message_len)?;
+        swarm.fill_with(case.filler);
         let mut seats = case.seats();
         let senders = choose_senders(case, schedule, &mut seats);
         swarm.join(&seats)?;
@@ -98,7 +100,7 @@ impl Crowd {
     /// Sends for `duration`, then waits until all is delivered.
     pub(crate) fn run(&mut self, duration: Duration) -> io::Result<Run> {
         let sent_before = self.sent;
-        let lines_before = self.swarm.tally().lines;
+        let before = self.swarm.tally();
         self.latency_us.reset();
         let start = Instant::now();
         self.last_arrival = start;
@@ -115,9 +117,11 @@ impl Crowd {
             }
             Schedule::Paced { per_s } => self.send_by_the_clock(per_s, start, start + duration)?,
         };
+        let now = self.swarm.tally();
         Ok(Run {
             messages: self.sent - sent_before,
-            deliveries: self.swarm.tally().lines - lines_before,
+            deliveries: now.lines - before.lines,
+            bytes: now.bytes - before.bytes,
             elapsed: self.last_arrival - start,
         })
     }
@@ -287,7 +291,7 @@ fn choose_senders(case: &Case, schedule: Schedule, seats: &mut Vec<Seat>) -> Vec
     let sender = |index| Sender {
         client: match case.format {
             Format::Events => index,
-            Format::Plain | Format::V1 => index * clients / count,
+            Format::Plain | Format::V1 | Format::Deflated => index * clients / count,
         },
         id: match schedule {
             Schedule::Rotation { .. } => 0,

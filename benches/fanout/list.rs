@@ -2,8 +2,9 @@
 
 use crate::cases::{Case, Load, Pair, Schedule};
 use crate::support::format::Format;
+use crate::support::message::Filler;
 
-pub(crate) const SCENARIOS: [&str; 15] = [
+pub(crate) const SCENARIOS: [&str; 19] = [
     "turn",
     "steady",
     "flood",
@@ -19,10 +20,14 @@ pub(crate) const SCENARIOS: [&str; 15] = [
     "publish",
     "resume",
     "linger",
+    "turn-json",
+    "flood-json",
+    "turn-deflate",
+    "flood-deflate",
 ];
 
 /// All cases, in the order in which they run.
-pub(crate) const ALL: [Case; 46] = [
+pub(crate) const ALL: [Case; 70] = [
     case("turn", rounds(1), 10, 64),
     case("turn", rounds(1), 100, 64),
     case("turn", rounds(1), 1_000, 64),
@@ -70,6 +75,54 @@ pub(crate) const ALL: [Case; 46] = [
     case("linger", paced(500), 1_000, 64).lingering(0),
     case("linger", paced(500), 1_000, 64).lingering(10),
     case("linger", paced(500), 1_000, 64).lingering(50),
+    case("turn-json", rounds(1), 100, 64).in_json(),
+    case("turn-json", rounds(1), 100, 256).in_json(),
+    case("turn-json", rounds(1), 100, 1_024).in_json(),
+    case("turn-json", rounds(1), 1_000, 64).in_json(),
+    case("turn-json", rounds(1), 1_000, 256).in_json(),
+    case("turn-json", rounds(1), 1_000, 1_024).in_json(),
+    case("flood-json", windows(16, 16), 100, 64).in_json(),
+    case("flood-json", windows(16, 16), 100, 256).in_json(),
+    case("flood-json", windows(16, 16), 100, 1_024).in_json(),
+    case("flood-json", windows(16, 16), 1_000, 64).in_json(),
+    case("flood-json", windows(16, 16), 1_000, 256).in_json(),
+    case("flood-json", windows(16, 16), 1_000, 1_024).in_json(),
+    case("turn-deflate", rounds(1), 100, 64)
+        .in_json()
+        .by(Format::Deflated),
+    case("turn-deflate", rounds(1), 100, 256)
+        .in_json()
+        .by(Format::Deflated),
+    case("turn-deflate", rounds(1), 100, 1_024)
+        .in_json()
+        .by(Format::Deflated),
+    case("turn-deflate", rounds(1), 1_000, 64)
+        .in_json()
+        .by(Format::Deflated),
+    case("turn-deflate", rounds(1), 1_000, 256)
+        .in_json()
+        .by(Format::Deflated),
+    case("turn-deflate", rounds(1), 1_000, 1_024)
+        .in_json()
+        .by(Format::Deflated),
+    case("flood-deflate", windows(16, 16), 100, 64)
+        .in_json()
+        .by(Format::Deflated),
+    case("flood-deflate", windows(16, 16), 100, 256)
+        .in_json()
+        .by(Format::Deflated),
+    case("flood-deflate", windows(16, 16), 100, 1_024)
+        .in_json()
+        .by(Format::Deflated),
+    case("flood-deflate", windows(16, 16), 1_000, 64)
+        .in_json()
+        .by(Format::Deflated),
+    case("flood-deflate", windows(16, 16), 1_000, 256)
+        .in_json()
+        .by(Format::Deflated),
+    case("flood-deflate", windows(16, 16), 1_000, 1_024)
+        .in_json()
+        .by(Format::Deflated),
 ];
 
 pub(crate) const LAGGARDS: &str = "laggards";
@@ -81,6 +134,7 @@ const fn case(scenario: &'static str, load: Load, clients: usize, message_len: u
         clients,
         message_len,
         format: Format::Plain,
+        filler: Filler::Letters,
         room_len: None,
         linger_ms: None,
     }
@@ -116,6 +170,13 @@ const fn pair(per_s: u32, is_among_readers: bool) -> Load {
 impl Case {
     const fn by(self, format: Format) -> Self {
         Self { format, ..self }
+    }
+
+    const fn in_json(self) -> Self {
+        Self {
+            filler: Filler::Json,
+            ..self
+        }
     }
 
     const fn in_rooms_of(self, members: usize) -> Self {

@@ -30,7 +30,7 @@ use support::journal::{self, Journal};
 use support::machine::{self, Cores};
 use support::procfs::Bystanders;
 use support::serve_if_child;
-use support::server::{Choice, Kind, Launch};
+use support::server::{Choice, Kind, Launch, Needs};
 use support::text::grouped;
 use trial::{Contestant, Outcome, Trial};
 
@@ -129,7 +129,7 @@ impl<'a> Plan<'a> {
         let launch = Launch {
             cores: Cores::pick(),
             fanfare_flags: FANFARE_FLAGS,
-            linger_ms: None,
+            needs: Needs::default(),
             choice: &arguments.choice,
         };
         let (rounds, duration) = if arguments.quick {
@@ -267,19 +267,15 @@ fn clients_max(choice: &Choice, case: &Case) -> usize {
     machine::descriptors_max() / at_once
 }
 
-/// Who takes part in `case`: the servers that were asked for, with laggards right after the same server without.
+/// Who takes part in `case`: the servers that were asked for, the variants of each one after the other.
 fn contestants(choice: &Choice, case: &Case) -> Vec<Contestant> {
-    let variants: &[bool] = if case.has_laggards() {
-        &[false, true]
-    } else {
-        &[false]
-    };
     let of = |kind| {
-        variants.iter().map(move |laggards| Contestant {
+        let variants = case.variants(kind).iter();
+        variants.map(move |variant| Contestant {
             kind,
-            laggards: *laggards,
+            variant: *variant,
         })
     };
-    let can_take_part = |kind: &Kind| case.is_open_to(*kind);
+    let can_take_part = |kind: &Kind| case.is_open_to(*kind, choice.has_own_rival());
     choice.kinds().filter(can_take_part).flat_map(of).collect()
 }

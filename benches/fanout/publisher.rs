@@ -72,6 +72,7 @@ impl Publisher {
         Ok(Run {
             messages,
             deliveries: messages,
+            bytes: 0,
             elapsed,
         })
     }

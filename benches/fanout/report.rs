@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::cases::Case;
+use crate::cases::{Case, Variant};
 use crate::support::server::Kind;
 use crate::support::text::{duration, grouped, whole};
 use crate::trial::{Contestant, Outcome};
@@ -71,14 +71,15 @@ pub(crate) fn print_table(
     writeln!(out, "\n{case}")?;
     print_head(out, case, &references)?;
     for rounds in all {
-        print_row(out, rounds)?;
+        print_row(out, case, rounds)?;
         for kind in &references {
             write!(out, " {:>18}", beside(case, all, rounds, *kind))?;
         }
         writeln!(out)?;
     }
     print_bystanders(out, bystanders)?;
-    print_laggards(out, all)
+    print_laggards(out, all)?;
+    print_savings(out, all)
 }
 
 /// Warns if others used the machine as well, which spoils latencies first.
@@ -105,11 +106,12 @@ fn print_head(out: &mut impl io::Write, case: &Case, references: &[Kind]) -> io:
     let unit = case.unit();
     write!(
         out,
-        "{:18} {:>12} {:>12} {:>6} {:>9} {:>9} {:>9} {:>6} {:>7} ",
+        "{:18} {:>12} {:>12} {:>6} {:>8} {:>9} {:>9} {:>9} {:>6} {:>7} ",
         "",
         format!("{}/s", plural(unit)),
         format!("CPU/{unit}"),
         "user",
+        "bytes",
         "p50",
         "p99",
         "p99.9",
@@ -123,19 +125,24 @@ fn print_head(out: &mut impl io::Write, case: &Case, references: &[Kind]) -> io:
     writeln!(out)
 }
 
-fn print_row(out: &mut impl io::Write, rounds: &Rounds) -> io::Result<()> {
-    let Contestant { kind, laggards } = rounds.contestant;
-    let name = if laggards {
-        format!("{kind}, laggards")
-    } else {
-        kind.to_string()
+fn print_row(out: &mut impl io::Write, case: &Case, rounds: &Rounds) -> io::Result<()> {
+    let Contestant { kind, variant } = rounds.contestant;
+    let name = match variant {
+        Variant::Usual => kind.to_string(),
+        Variant::Laggards => format!("{kind}, laggards"),
+        Variant::Plain => format!("{kind}, plain"),
     };
+    let bytes = rounds.median(Outcome::bytes_per_delivery);
     write!(
         out,
-        "  {name:18} {:>10} {:>12} {:>5.0}% {:>9} {:>9} {:>9} {:>6} {:>7} ",
+        "  {name:18} {:>10} {:>12} {:>5.0}% {:>8} {:>9} {:>9} {:>9} {:>6} {:>7} ",
         grouped(whole(rounds.median(Outcome::deliveries_per_s))),
         duration(rounds.median(Outcome::cpu_us_per_delivery)),
         100.0 * rounds.median(|outcome| outcome.cpu.user_share()),
+        match case.has_readers() {
+            true => format!("{bytes:.1}"),
+            false => "-".to_owned(),
+        },
         duration(rounds.median(|outcome| real(outcome.p50_us))),
         duration(rounds.median(|outcome| real(outcome.p99_us))),
         duration(rounds.median(|outcome| real(outcome.p999_us))),
@@ -151,7 +158,7 @@ fn beside(case: &Case, all: &[Rounds], rounds: &Rounds, kind: Kind) -> String {
         kind,
         ..rounds.contestant
     };
-    let Some(reference) = all.iter().find(|other| other.contestant == reference) else {
+    let Some(reference) = find(all, reference) else {
         return String::new();
     };
     if kind == rounds.contestant.kind {
@@ -168,14 +175,7 @@ fn beside(case: &Case, all: &[Rounds], rounds: &Rounds, kind: Kind) -> String {
 
 /// What the laggards did to the others, server by server.
 fn print_laggards(out: &mut impl io::Write, all: &[Rounds]) -> io::Result<()> {
-    for with in all.iter().filter(|rounds| rounds.contestant.laggards) {
-        let without = Contestant {
-            laggards: false,
-            ..with.contestant
-        };
-        let Some(without) = all.iter().find(|rounds| rounds.contestant == without) else {
-            continue;
-        };
+    for (with, without) in pairs(all, Variant::Laggards) {
         writeln!(
             out,
             "  {}: with laggards {} of the messages/s, p99 x {:.2}; memory grows by {} KiB, without them by {} KiB",
@@ -187,6 +187,36 @@ fn print_laggards(out: &mut impl io::Write, all: &[Rounds]) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// What compressing saves, server by server.
+fn print_savings(out: &mut impl io::Write, all: &[Rounds]) -> io::Result<()> {
+    for (plain, deflated) in pairs(all, Variant::Plain) {
+        writeln!(
+            out,
+            "  {}: beside plain readers {} of the CPU/delivery, {} of the bytes",
+            plain.contestant.kind,
+            ratio(deflated.median_ratio(plain, Outcome::cpu_us_per_delivery)),
+            ratio(deflated.median_ratio(plain, Outcome::bytes_per_delivery)),
+        )?;
+    }
+    Ok(())
+}
+
+/// Each contestant of such a variant, and the same server as usual.
+fn pairs(all: &[Rounds], variant: Variant) -> impl Iterator<Item = (&Rounds, &Rounds)> {
+    let of_variant = move |rounds: &&Rounds| rounds.contestant.variant == variant;
+    all.iter().filter(of_variant).filter_map(|rounds| {
+        let usual = Contestant {
+            variant: Variant::Usual,
+            ..rounds.contestant
+        };
+        Some((rounds, find(all, usual)?))
+    })
+}
+
+fn find(all: &[Rounds], contestant: Contestant) -> Option<&Rounds> {
+    all.iter().find(|rounds| rounds.contestant == contestant)
 }
 
 /// Percent where it is close, a factor where it is not.
@@ -214,17 +244,18 @@ pub(crate) fn entry(case: &Case, round: usize, contestant: Contestant, outcome: 
         "clients": case.clients,
         "message_len": case.message_len,
         "in_flight": case.in_flight(),
-        "format": case.format.name(),
+        "format": case.with(contestant.variant).format.name(),
         "rooms": case.rooms(),
         "linger_ms": case.linger_ms,
         "server": contestant.kind.name(),
-        "laggards": contestant.laggards,
+        "laggards": contestant.variant == Variant::Laggards,
         "round": round,
         "messages": outcome.messages,
         "deliveries": outcome.deliveries,
         "elapsed_s": outcome.elapsed.as_secs_f64(),
         "deliveries_per_s": outcome.deliveries_per_s(),
         "cpu_us_per_delivery": outcome.cpu_us_per_delivery(),
+        "bytes_per_delivery": outcome.bytes_per_delivery(),
         "user_share": outcome.cpu.user_share(),
         "p50_us": outcome.p50_us,
         "p99_us": outcome.p99_us,

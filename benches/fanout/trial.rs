@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::cases::{Case, Load};
+use crate::cases::{Case, Load, Variant};
 use crate::crowd::{Crowd, Run, latencies};
 use crate::publisher::Publisher;
 use crate::support::procfs::Cpu;
@@ -16,11 +16,11 @@ use crate::visitors::Visitors;
 /// The part of a turn that goes before it as a lead-in.
 const LEAD_IN: u32 = 10;
 
-/// A server, with or without laggards among its clients.
+/// A server and the kind of its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contestant {
     pub(crate) kind: Kind,
-    pub(crate) laggards: bool,
+    pub(crate) variant: Variant,
 }
 
 /// What a trial found. A delivery is one message at one client; in `visits` it is one visit, in `publish` one request.
@@ -28,6 +28,8 @@ pub(crate) struct Contestant {
 pub(crate) struct Outcome {
     pub(crate) messages: u64,
     pub(crate) deliveries: u64,
+    /// What the readers got, as it came over the wire.
+    pub(crate) bytes: u64,
     pub(crate) elapsed: Duration,
     pub(crate) cpu: Cpu,
     pub(crate) p50_us: u64,
@@ -51,6 +53,10 @@ impl Outcome {
 
     pub(crate) fn cpu_us_per_delivery(&self) -> f64 {
         self.cpu.total.as_secs_f64() * 1e6 / self.deliveries.max(1) as f64
+    }
+
+    pub(crate) fn bytes_per_delivery(&self) -> f64 {
+        self.bytes as f64 / self.deliveries.max(1) as f64
     }
 }
 
@@ -105,14 +111,16 @@ impl Trial {
         warm_up: Duration,
         launch: Launch<'_>,
     ) -> io::Result<Self> {
+        let case = &case.with(contestant.variant);
         let launch = Launch {
-            linger_ms: case.linger_ms,
+            needs: case.needs(),
             ..launch
         };
         let server = Server::start(contestant.kind, launch)?;
         let guests = match case.load {
             Load::Chat(schedule) => {
-                let crowd = Crowd::gather(&server, case, schedule, contestant.laggards)?;
+                let laggards = contestant.variant == Variant::Laggards;
+                let crowd = Crowd::gather(&server, case, schedule, laggards)?;
                 Guests::Crowd(Box::new(crowd))
             }
             Load::Visits { at_once } => Guests::Visitors(Visitors::new(server.addr, at_once)?),
@@ -143,6 +151,7 @@ impl Trial {
         self.so_far.cpu += self.server.settled_cpu()? - before;
         self.so_far.messages += run.messages;
         self.so_far.deliveries += run.deliveries;
+        self.so_far.bytes += run.bytes;
         self.so_far.elapsed += run.elapsed;
         self.latency_us += self.guests.latency_us();
         Ok(())

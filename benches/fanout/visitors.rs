@@ -56,6 +56,7 @@ impl Visitors {
         Ok(Run {
             messages: 0,
             deliveries: u64::from(self.visits - visits_before),
+            bytes: 0,
             elapsed: start.elapsed(),
         })
     }

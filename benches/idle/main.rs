@@ -19,7 +19,7 @@ use support::format::Format;
 use support::journal::Journal;
 use support::machine::{self, Cores};
 use support::serve_if_child;
-use support::server::{Choice, Kind, Launch, Server};
+use support::server::{Choice, Kind, Launch, Needs, Server};
 use support::swarm::Swarm;
 use support::text::{duration, grouped};
 
@@ -134,7 +134,7 @@ impl<'a> Plan<'a> {
             } else {
                 FANFARE_FLAGS
             },
-            linger_ms: None,
+            needs: Needs::default(),
             choice: &arguments.choice,
         };
         if arguments.quick {

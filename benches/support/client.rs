@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
+use super::deflated::Deflated;
 use super::format::Format;
+use super::inflater::SharedInflater;
 use super::laggard::Laggard;
 use super::message::Line;
 use super::numbered::Numbered;
@@ -31,6 +33,7 @@ pub(super) enum Role {
     Counter(Scan),
     Observer(Box<Observer>),
     Numbered(Box<Numbered>),
+    Deflated(Box<Deflated>),
     Laggard(Laggard),
     Gone,
 }
@@ -39,7 +42,7 @@ impl Role {
     pub(super) fn is_reading(&self) -> bool {
         matches!(
             self,
-            Self::Counter(_) | Self::Observer(_) | Self::Numbered(_)
+            Self::Counter(_) | Self::Observer(_) | Self::Numbered(_) | Self::Deflated(_)
         )
     }
 
@@ -52,6 +55,7 @@ impl Role {
         match self {
             Self::Observer(_) => true,
             Self::Numbered(numbered) => numbered.is_observer(),
+            Self::Deflated(deflated) => deflated.is_observer(),
             Self::Counter(_) | Self::Laggard(_) | Self::Gone => false,
         }
     }
@@ -61,13 +65,19 @@ impl Role {
         &mut self,
         input: &[u8],
         message_len: usize,
+        inflater: &mut SharedInflater,
         on_line: impl FnMut(Line),
     ) -> Counted {
-        match self {
+        let counted = match self {
             Self::Counter(scan) => scan.feed(input, message_len),
             Self::Observer(observer) => observer.feed(input, on_line),
             Self::Numbered(numbered) => numbered.feed(input, on_line),
+            Self::Deflated(deflated) => deflated.feed(input, message_len, inflater, on_line),
             Self::Laggard(_) | Self::Gone => Counted::default(),
+        };
+        Counted {
+            bytes: input.len() as u64,
+            ..counted
         }
     }
 }
@@ -76,6 +86,7 @@ impl Client {
     pub(super) fn new(socket: TcpStream, seat: Seat, message_len: usize) -> Self {
         let role = match seat.format {
             Format::Plain => Role::Counter(Scan::default()),
+            Format::Deflated => Role::Deflated(Box::default()),
             numbered => Role::Numbered(Box::new(Numbered::new(numbered, message_len))),
         };
         Self {
@@ -90,6 +101,7 @@ impl Client {
     pub(super) fn observe(&mut self) {
         match &mut self.role {
             Role::Numbered(numbered) => numbered.observe(),
+            Role::Deflated(deflated) => deflated.observe(),
             role => *role = Role::Observer(Box::default()),
         }
     }

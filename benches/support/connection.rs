@@ -38,8 +38,15 @@ fn ask_over(mut socket: TcpStream, request: &[u8]) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-/// Reads the head of an answer, whose status must be `status`; returns what came behind it.
-pub(crate) fn read_head(socket: &mut TcpStream, status: u16) -> io::Result<Vec<u8>> {
+/// What a request was answered.
+pub(crate) struct Answer {
+    pub(crate) head: String,
+    /// What came behind the head.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// Reads the head of an answer, whose status must be `status`, and what came with it.
+pub(crate) fn read_head(socket: &mut TcpStream, status: u16) -> io::Result<Answer> {
     let mut response = Vec::new();
     let head_len = loop {
         let mut chunk = [0; CHUNK_LEN];
@@ -51,16 +58,18 @@ pub(crate) fn read_head(socket: &mut TcpStream, status: u16) -> io::Result<Vec<u
             break at + HEAD_END.len();
         }
     };
-    if response.starts_with(format!("HTTP/1.1 {status} ").as_bytes()) {
-        Ok(response.split_off(head_len))
+    let rest = response.split_off(head_len);
+    let head = String::from_utf8_lossy(&response).into_owned();
+    if head.starts_with(&format!("HTTP/1.1 {status} ")) {
+        Ok(Answer { head, rest })
     } else {
-        Err(io::Error::other(String::from_utf8_lossy(&response)))
+        Err(io::Error::other(head))
     }
 }
 
 /// Reads the `101`; nothing may follow it, since nobody sends a message yet.
 pub(crate) fn read_response(socket: &mut TcpStream) -> io::Result<()> {
-    match read_head(socket, 101)?.as_slice() {
+    match read_head(socket, 101)?.rest.as_slice() {
         [] => Ok(()),
         more => Err(io::Error::other(String::from_utf8_lossy(more))),
     }

@@ -76,7 +76,7 @@ impl Laggard {
             return Counted::default();
         };
         let input = &input[..len];
-        match &mut self.stage {
+        let counted = match &mut self.stage {
             Stage::Away => Counted::default(),
             Stage::Joining => {
                 let Some(head_len) = memmem::find(input, HEAD_END) else {
@@ -88,6 +88,10 @@ impl Laggard {
                 counted
             }
             Stage::Member(scan) => scan.feed(input, message_len),
+        };
+        Counted {
+            bytes: len as u64,
+            ..counted
         }
     }
 }

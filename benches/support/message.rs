@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::json::json;
 use super::wire::{MASK, TEXT, client_frame};
 
 /// The shortest message that has room for a [`Line`].
 pub(crate) const LINE_MIN: usize = 16;
+
+/// What a line's number ends at.
+pub(crate) const SEQUENCE_MAX: u32 = 0xff_ffff;
 
 /// What every message of the swarm holds: who sent it, its number, and when it should have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,12 @@ impl Line {
         })
     }
 
+    /// Which of `count` texts it goes with: it is the next one for each sender's next line.
+    fn place(self, count: usize) -> usize {
+        let number = (self.sequence & SEQUENCE_MAX).wrapping_mul(TEXT_STEP);
+        number.wrapping_add(self.sender.into()) as usize % count
+    }
+
     /// Writes it over `text`.
     fn write(self, text: &mut String) {
         let Self {
@@ -36,7 +46,7 @@ impl Line {
             intended_us,
         } = self;
         text.clear();
-        let sequence = sequence & 0xff_ffff;
+        let sequence = sequence & SEQUENCE_MAX;
         // Writing to a `String` cannot fail.
         let _ = write!(text, "{sender:02x}{sequence:06x}{intended_us:08x}");
     }
@@ -47,21 +57,63 @@ fn letters(len: usize) -> Vec<u8> {
     (b'a'..=b'z').cycle().take(len.max(LINE_MIN)).collect()
 }
 
+/// What fills the messages behind their lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filler {
+    /// The same letters in all of them.
+    Letters,
+    /// JSON, different in each that a compressor can look back at.
+    Json,
+}
+
+/// More than the window of a compressor.
+const JSON_LEN: usize = 64 * 1024;
+/// From a sender's text to its next. It is odd, so that all texts get their turn, and above the number of senders of a flood,
+/// so that theirs differ.
+const TEXT_STEP: u32 = 17;
+
+/// Different messages of one length, in which the lines are still to be written.
+pub(crate) struct Texts(Vec<Vec<u8>>);
+
+impl Texts {
+    /// Messages of `len` bytes.
+    pub(crate) fn new(len: usize, filler: Filler) -> Self {
+        let len = len.max(LINE_MIN);
+        match filler {
+            Filler::Letters => Self(vec![letters(len)]),
+            Filler::Json => {
+                let text = |seed| [letters(LINE_MIN), json(len - LINE_MIN, seed)].concat();
+                Self((0..JSON_LEN.div_ceil(len) as u64).map(text).collect())
+            }
+        }
+    }
+
+    /// Whether it is what was sent, apart from what its line says.
+    pub(crate) fn contain(&self, text: &[u8]) -> bool {
+        let sent = Line::parse(text).and_then(|line| self.0.get(line.place(self.0.len())));
+        sent.is_some_and(|sent| sent.get(LINE_MIN..) == text.get(LINE_MIN..))
+    }
+}
+
 /// Makes masked text frames that all have the same length.
 pub(crate) struct Messages {
-    frame: Vec<u8>,
+    frames: Vec<Vec<u8>>,
     payload_at: usize,
     text: String,
 }
 
 impl Messages {
-    /// Messages of `len` bytes.
-    pub(crate) fn new(len: usize) -> Self {
-        let letters = letters(len);
-        let frame = client_frame(TEXT, &letters);
+    /// Messages with these texts.
+    pub(crate) fn new(texts: &Texts) -> Self {
+        let frames: Vec<_> = texts
+            .0
+            .iter()
+            .map(|text| client_frame(TEXT, text))
+            .collect();
+        let header_len = |(frame, text): (&Vec<u8>, &Vec<u8>)| frame.len() - text.len();
         Self {
-            payload_at: frame.len() - letters.len(),
-            frame,
+            payload_at: frames.iter().zip(&texts.0).next().map_or(0, header_len),
+            frames,
             text: String::with_capacity(LINE_MIN),
         }
     }
@@ -69,11 +121,13 @@ impl Messages {
     /// Appends one frame that holds `line`.
     pub(crate) fn append(&mut self, line: Line, out: &mut Vec<u8>) {
         line.write(&mut self.text);
+        let place = line.place(self.frames.len());
         let masked = self.text.bytes().zip(MASK.iter().cycle());
-        for (slot, (byte, key)) in self.frame.iter_mut().skip(self.payload_at).zip(masked) {
+        let frame = &mut self.frames[place];
+        for (slot, (byte, key)) in frame.iter_mut().skip(self.payload_at).zip(masked) {
             *slot = byte ^ key;
         }
-        out.extend_from_slice(&self.frame);
+        out.extend_from_slice(frame);
     }
 }
 

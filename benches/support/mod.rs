@@ -3,10 +3,13 @@
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod connection;
+pub(crate) mod deflated;
 pub(crate) mod floor;
 pub(crate) mod format;
 pub(crate) mod id;
+pub(crate) mod inflater;
 pub(crate) mod journal;
+pub(crate) mod json;
 pub(crate) mod laggard;
 pub(crate) mod machine;
 pub(crate) mod message;

@@ -8,7 +8,7 @@ use super::format::Format;
 use super::id::{EPOCH_LEN, Id};
 use super::message::Line;
 use super::scan::{Counted, Follower};
-use super::wire::{self, Header};
+use super::wire;
 
 const ID_NAME: &[u8] = b"id: ";
 const DATA_NAME: &[u8] = b"data: ";
@@ -71,7 +71,7 @@ impl Numbered {
         let bytes = wire::behind(&mut kept, input);
         self.counted = Counted::default();
         let used = match self.format {
-            Format::Plain | Format::V1 => self.read_frames(bytes, &mut on_line),
+            Format::Plain | Format::V1 | Format::Deflated => self.read_frames(bytes, &mut on_line),
             Format::Events => self.read_blocks(bytes, &mut on_line),
         };
         if used < bytes.len() {
@@ -81,20 +81,15 @@ impl Numbered {
     }
 
     fn read_frames(&mut self, bytes: &[u8], on_line: &mut impl FnMut(Line)) -> usize {
-        let mut used = 0;
-        while let Some(header) = Header::decode(&bytes[used..]) {
-            let start = used + header.header_len;
-            let Some(payload) = bytes.get(start..start + header.payload_len) else {
-                break;
-            };
-            used = start + header.payload_len;
+        let mut rest = bytes;
+        while let Some((header, payload)) = wire::take_frame(&mut rest) {
             if header.is_text() && self.skip_lines(payload).is_none() {
                 for line in payload.split(|byte| *byte == b'\n') {
                     self.read_line(line, on_line);
                 }
             }
         }
-        used
+        bytes.len() - rest.len()
     }
 
     fn read_blocks(&mut self, bytes: &[u8], on_line: &mut impl FnMut(Line)) -> usize {
@@ -205,9 +200,7 @@ impl Numbered {
         self.counted.damaged += u64::from(!is_right);
         self.position = id.or(next);
         if let Some(follower) = &mut self.follower {
-            let line = Line::parse(text);
-            self.counted.damaged += line.map_or(1, |line| follower.follow(line));
-            line.map(on_line);
+            self.counted.damaged += follower.read_line(text, on_line);
         }
     }
 }

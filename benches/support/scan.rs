@@ -1,6 +1,8 @@
 //! How the swarm reads what a server sent: at a glance, or line by line.
 
-use super::message::Line;
+use std::ops::AddAssign;
+
+use super::message::{Line, SEQUENCE_MAX};
 use super::wire::{self, HEADER_MAX, Header};
 
 /// What some bytes from a server amounted to.
@@ -9,6 +11,35 @@ pub(crate) struct Counted {
     pub(crate) lines: u64,
     /// Frames that hold no whole number of messages; lines that cannot be read, are missing or out of order.
     pub(crate) damaged: u64,
+    /// As they came over the wire.
+    pub(crate) bytes: u64,
+}
+
+impl Counted {
+    /// Something that cannot be read.
+    pub(crate) const DAMAGED: Self = Self {
+        lines: 0,
+        damaged: 1,
+        bytes: 0,
+    };
+
+    /// The lines of a text, by its length alone.
+    pub(crate) fn by_len(text_len: usize, message_len: usize) -> Self {
+        let lines = (text_len + 1) / (message_len + 1);
+        Self {
+            lines: lines as u64,
+            damaged: u64::from(lines * (message_len + 1) != text_len + 1),
+            bytes: 0,
+        }
+    }
+}
+
+impl AddAssign for Counted {
+    fn add_assign(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.damaged += other.damaged;
+        self.bytes += other.bytes;
+    }
 }
 
 /// Counts lines by frame length alone. A line counts once the last byte of its frame is there.
@@ -32,10 +63,9 @@ impl Scan {
                 };
                 self.payload_left = header.payload_len;
                 if header.is_text() {
-                    let lines = (header.payload_len + 1) / (message_len + 1);
-                    counted.damaged +=
-                        u64::from(lines * (message_len + 1) != header.payload_len + 1);
-                    self.lines_due = lines as u64;
+                    let due = Counted::by_len(header.payload_len, message_len);
+                    counted.damaged += due.damaged;
+                    self.lines_due = due.lines;
                 }
             }
             let taken = self.payload_left.min(input.len());
@@ -80,27 +110,14 @@ pub(crate) struct Observer {
 impl Observer {
     pub(crate) fn feed(&mut self, input: &[u8], mut on_line: impl FnMut(Line)) -> Counted {
         let mut kept = std::mem::take(&mut self.kept);
-        let bytes = wire::behind(&mut kept, input);
+        let mut rest = wire::behind(&mut kept, input);
         let mut counted = Counted::default();
-        let mut used = 0;
-        while let Some(header) = Header::decode(&bytes[used..]) {
-            let start = used + header.header_len;
-            let Some(payload) = bytes.get(start..start + header.payload_len) else {
-                break;
-            };
-            used = start + header.payload_len;
+        while let Some((header, payload)) = wire::take_frame(&mut rest) {
             if header.is_text() {
-                for text in payload.split(|byte| *byte == b'\n') {
-                    let line = Line::parse(text);
-                    counted.lines += 1;
-                    counted.damaged += line.map_or(1, |line| self.follower.follow(line));
-                    line.map(&mut on_line);
-                }
+                counted += self.follower.read_text(payload, &mut on_line);
             }
         }
-        if used < bytes.len() {
-            self.kept = bytes[used..].to_vec();
-        }
+        self.kept = rest.to_vec();
         counted
     }
 }
@@ -113,15 +130,32 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
+    /// Reads all lines of a text.
+    pub(crate) fn read_text(&mut self, text: &[u8], on_line: &mut impl FnMut(Line)) -> Counted {
+        let mut counted = Counted::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            counted.lines += 1;
+            counted.damaged += self.read_line(line, on_line);
+        }
+        counted
+    }
+
+    /// Reads one line; how far it is from the one that should have come.
+    pub(crate) fn read_line(&mut self, text: &[u8], on_line: &mut impl FnMut(Line)) -> u64 {
+        let line = Line::parse(text);
+        line.map(on_line);
+        line.map_or(1, |line| self.follow(line))
+    }
+
     /// How far `line` is from the one that should have come.
-    pub(crate) fn follow(&mut self, line: Line) -> u64 {
+    fn follow(&mut self, line: Line) -> u64 {
         let sender = usize::from(line.sender);
         if self.next.len() <= sender {
             self.next.resize(sender + 1, 0);
         }
         let expected = std::mem::replace(
             &mut self.next[sender],
-            line.sequence.wrapping_add(1) & 0xff_ffff,
+            line.sequence.wrapping_add(1) & SEQUENCE_MAX,
         );
         u64::from(line.sequence.abs_diff(expected))
     }

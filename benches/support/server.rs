@@ -77,6 +77,11 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// Whether the rival is one of the caller's, so that it may know what the benches' own does not.
+    pub(crate) fn has_own_rival(&self) -> bool {
+        self.rival.is_some()
+    }
+
     /// The servers that take part, in the order of the tables.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
         let is_possible = |kind: &Kind| *kind != Kind::Baseline || self.baseline.is_some();
@@ -91,9 +96,19 @@ impl Choice {
 pub(crate) struct Launch<'a> {
     pub(crate) cores: Option<Cores>,
     pub(crate) fanfare_flags: &'a [&'a str],
-    /// How long a room's messages wait for more; the servers' own way if none is given.
-    pub(crate) linger_ms: Option<u32>,
+    pub(crate) needs: Needs,
     pub(crate) choice: &'a Choice,
+}
+
+/// What a case needs of a server; nothing but its own ways by default.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// How long a room's messages wait for more.
+    pub(crate) linger_ms: Option<u32>,
+    /// How long a message may be.
+    pub(crate) message_max: Option<usize>,
+    /// Whether to compress for clients that offer it.
+    pub(crate) deflates: bool,
 }
 
 impl Launch<'_> {
@@ -108,7 +123,7 @@ impl Launch<'_> {
             }
             (Kind::Floor, ..) => {
                 let mut command = own_server(FLOOR)?;
-                command.args(self.linger_ms.map(|ms| ms.to_string()));
+                command.args(self.needs.linger_ms.map(|ms| ms.to_string()));
                 Ok(command)
             }
             (Kind::Rival, _, None) => own_server(RIVAL),
@@ -126,9 +141,18 @@ impl Launch<'_> {
         command
             .args(["--addr", "127.0.0.1:0", "--log", "error"])
             .args(self.fanfare_flags);
-        if let Some(ms) = self.linger_ms {
+        let Needs {
+            linger_ms,
+            message_max,
+            deflates,
+        } = self.needs;
+        if let Some(ms) = linger_ms {
             command.args(["--linger".to_owned(), format!("{ms}ms")]);
         }
+        if let Some(len) = message_max {
+            command.args(["--max-message".to_owned(), format!("{len}B")]);
+        }
+        command.args(deflates.then_some("--deflate"));
         command
     }
 }

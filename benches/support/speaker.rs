@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{ask, read_response};
 use super::format::Format;
-use super::message::{Line, Messages};
+use super::message::{Filler, Line, Messages, Texts};
 use super::scan::Observer;
 
 const INPUT_LEN: usize = 64 * 1024;
@@ -39,7 +39,7 @@ impl Speaker {
         Ok(Self {
             id,
             socket,
-            messages: Messages::new(message_len),
+            messages: Messages::new(&Texts::new(message_len, Filler::Letters)),
             observer: Observer::default(),
             heard: [None; SPEAKERS_MAX],
             sequence: 0,

@@ -12,8 +12,10 @@ use socket2::SockRef;
 use super::client::{Client, Role, Seat};
 use super::clock::Clock;
 use super::connection::{ask, read_head};
+use super::format::Format;
+use super::inflater::SharedInflater;
 use super::laggard::{self, Laggard};
-use super::message::{Line, Messages};
+use super::message::{Filler, Line, Messages, Texts};
 use super::poller::{INPUT, Poller};
 use super::scan::Counted;
 use super::tally::{Books, Tally};
@@ -32,6 +34,7 @@ pub(crate) struct Swarm {
     clients: Vec<Client>,
     books: Books,
     input: Vec<u8>,
+    inflater: SharedInflater,
     messages: Messages,
     outgoing: Vec<u8>,
     message_len: usize,
@@ -41,6 +44,7 @@ pub(crate) struct Swarm {
 impl Swarm {
     /// No clients yet; messages will be `message_len` bytes long. A single room is the server's default room.
     pub(crate) fn new(addr: SocketAddr, rooms: usize, message_len: usize) -> io::Result<Self> {
+        let texts = Texts::new(message_len, Filler::Letters);
         Ok(Self {
             clock: Clock::start(),
             addr,
@@ -48,11 +52,19 @@ impl Swarm {
             clients: Vec::new(),
             books: Books::new(rooms),
             input: vec![0; INPUT_LEN],
-            messages: Messages::new(message_len),
+            messages: Messages::new(&texts),
+            inflater: SharedInflater::new(texts),
             outgoing: Vec::new(),
             message_len,
             laggards_read_at: Instant::now(),
         })
+    }
+
+    /// Fills all messages so; only before the first client.
+    pub(crate) fn fill_with(&mut self, filler: Filler) {
+        let texts = Texts::new(self.message_len, filler);
+        self.messages = Messages::new(&texts);
+        self.inflater = SharedInflater::new(texts);
     }
 
     /// Connects a client for each of `seats`; only before the first message.
@@ -76,8 +88,12 @@ impl Swarm {
             socket, role, seat, ..
         } = &mut self.clients[index];
         if let Some(socket) = socket {
-            let early = read_head(socket, seat.format.status())?;
-            let counted = role.feed(&early, self.message_len, |_| ());
+            let answer = read_head(socket, seat.format.status())?;
+            if seat.format == Format::Deflated && self.inflater.agree(&answer.head).is_none() {
+                return Err(io::Error::other("a server does not agree to compress"));
+            }
+            let inflater = &mut self.inflater;
+            let counted = role.feed(&answer.rest, self.message_len, inflater, |_| ());
             self.take_count(index, counted);
         }
         if let Some(socket) = &self.clients[index].socket {
@@ -252,9 +268,10 @@ impl Swarm {
             } else {
                 0
             };
-            let counted = client
-                .role
-                .feed(input, self.message_len, |line| on_line(index, line, at_us));
+            let inflater = &mut self.inflater;
+            let counted = client.role.feed(input, self.message_len, inflater, |line| {
+                on_line(index, line, at_us);
+            });
             let is_short = input.len() < INPUT_LEN;
             self.take_count(index, counted);
             // A short read says that nothing more is there, but not whether that is the end.

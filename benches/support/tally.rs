@@ -24,6 +24,8 @@ struct Room {
 pub(crate) struct Tally {
     /// Lines that arrived, at whatever client.
     pub(crate) lines: u64,
+    /// Bytes that arrived, at whatever client.
+    pub(crate) bytes: u64,
     /// Connections that the server ended.
     pub(crate) disconnects: u64,
     /// Frames that are no whole number of messages, lines that an observer could not read or missed, and ids that are not the next.
@@ -66,6 +68,7 @@ impl Books {
 
     pub(super) fn note_received(&mut self, counted: Counted, by_reader: bool) {
         self.tally.lines += counted.lines;
+        self.tally.bytes += counted.bytes;
         self.tally.damaged += counted.damaged;
         if by_reader {
             self.received += counted.lines;

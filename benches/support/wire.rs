@@ -15,6 +15,9 @@ pub(crate) const CLOSE: u8 = 0x8;
 /// The payload of a normal close: code 1000, no reason (RFC 6455, 7.4.1).
 pub(crate) const NORMAL_CLOSE: [u8; 2] = 1000_u16.to_be_bytes();
 
+/// Says that a message is compressed (RFC 7692, 6).
+pub(crate) const RSV1: u8 = 0x40;
+
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
 pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -119,6 +122,7 @@ pub(crate) fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) opcode: u8,
+    pub(crate) is_deflated: bool,
     pub(crate) key: Option<[u8; 4]>,
     pub(crate) header_len: usize,
     pub(crate) payload_len: usize,
@@ -143,6 +147,7 @@ impl Header {
         let header_len = 2 + len_len + key.map_or(0, |key| key.len());
         Some(Self {
             opcode: first & 0xf,
+            is_deflated: first & RSV1 != 0,
             key,
             header_len,
             payload_len,
@@ -156,6 +161,15 @@ impl Header {
     pub(crate) fn is_close(&self) -> bool {
         self.opcode == CLOSE
     }
+}
+
+/// Takes a whole frame off the start of `bytes`; `None` if its end is not there.
+pub(crate) fn take_frame<'a>(bytes: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
+    let header = Header::decode(bytes)?;
+    let end = header.header_len + header.payload_len;
+    let payload = bytes.get(header.header_len..end)?;
+    *bytes = &bytes[end..];
+    Some((header, payload))
 }
 
 /// What was left of the last read, and `input` behind it.

@@ -1,10 +1,12 @@
 //! The floor: the least that a chat on epoll can do for the same bytes on the wire. One read per client that sent something, one
 //! frame (or one run of events) for the messages of a turn, one `send` of the same bytes per member; a close frame is answered and
 //! the socket closed, with no shutdown and no further read. It has what the contract puts on the wire: rooms by path, ids, events,
-//! requests that publish. No checks, no timers, no pings, no origin, no history, no limits but one: what is kept for a client that does not read.
+//! requests that publish; compression, once per turn. No checks, no timers, no pings, no origin, no history, no limits but one: what
+//! is kept for a client that does not read.
 //! It is no server to use; it is the practical limit that the others are measured against.
 
 mod backlog;
+mod deflater;
 mod request;
 mod room;
 
@@ -21,6 +23,7 @@ use socket2::{Domain, Socket, Type};
 use super::poller::{INPUT, Poller};
 use super::server::announce;
 use backlog::Backlog;
+use deflater::Deflater;
 use request::{Request, Taken, take_frames, take_posts};
 use room::{Kind, Room};
 
@@ -78,6 +81,7 @@ struct Floor {
     /// The start of a frame or a request whose end has not arrived.
     halves: ByDescriptor<Vec<u8>>,
     backlog: Backlog,
+    deflater: Deflater,
     input: Vec<u8>,
     response: Vec<u8>,
 }
@@ -98,6 +102,7 @@ impl Floor {
             due: None,
             halves: HashMap::new(),
             backlog: Backlog::default(),
+            deflater: Deflater::new(),
             input: vec![0; INPUT_LEN],
             response: Vec::new(),
         })
@@ -269,7 +274,7 @@ impl Floor {
         let input = &mut self.input[..filled];
         self.response.clear();
         let taken = match seat.kind {
-            Kind::Plain | Kind::V1 => take_frames(input, room, &mut self.response),
+            Kind::Plain | Kind::V1 | Kind::Deflated => take_frames(input, room, &mut self.response),
             Kind::Publisher => take_posts(input, room, &mut self.response),
             Kind::Events => Taken {
                 len: filled,
@@ -314,12 +319,13 @@ impl Floor {
             rooms,
             poller,
             backlog,
+            deflater,
             ..
         } = self;
         let room = &mut rooms[index as usize];
         room.is_listed = false;
         let mut result = Ok(());
-        room.broadcast(|members, bytes| {
+        room.broadcast(deflater, |members, bytes| {
             result = backlog.deliver(members, bytes, poller);
         });
         result

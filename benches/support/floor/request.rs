@@ -4,9 +4,11 @@ use memchr::memmem;
 
 use super::super::wire::{CLOSE, Header, TEXT, server_header, upgrade_response};
 use super::room::{Kind, Room};
-use crate::support::format::PROTOCOL;
+use crate::support::format::{DEFLATE, PROTOCOL};
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
+/// The answer to an offer of [`DEFLATE`], as fanfare gives it.
+const DEFLATED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 const LENGTH_NAME: &[u8] = b"Content-Length: ";
 
 /// The first request of a connection. Those that follow it are for the same room.
@@ -19,8 +21,13 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     pub(super) fn parse(input: &'a [u8]) -> Option<Self> {
         let (kind, target) = if let Some(target) = input.strip_prefix(b"GET /ws") {
-            let is_v1 = memmem::find(target, PROTOCOL.as_bytes()).is_some();
-            (if is_v1 { Kind::V1 } else { Kind::Plain }, target)
+            let asks_for = |name: &str| memmem::find(target, name.as_bytes()).is_some();
+            let kind = match (asks_for(PROTOCOL), asks_for(DEFLATE)) {
+                (true, _) => Kind::V1,
+                (false, true) => Kind::Deflated,
+                (false, false) => Kind::Plain,
+            };
+            (kind, target)
         } else if let Some(target) = input.strip_prefix(b"GET /room") {
             (Kind::Events, target)
         } else {
@@ -39,15 +46,17 @@ impl<'a> Request<'a> {
             Kind::Plain => upgrade_response(input, response),
             Kind::V1 => {
                 upgrade_response(input, response)?;
-                response.truncate(response.len() - HEAD_END.len());
-                response.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
-                response.extend_from_slice(PROTOCOL.as_bytes());
-                response.extend_from_slice(HEAD_END);
+                append_header("Sec-WebSocket-Protocol", PROTOCOL, response);
                 const FRESH: &[u8] = b":fresh ";
                 let header = server_header(TEXT, FRESH.len() + room.id().len());
                 response.extend_from_slice(header.as_bytes());
                 response.extend_from_slice(FRESH);
                 response.extend_from_slice(room.id());
+                Some(())
+            }
+            Kind::Deflated => {
+                upgrade_response(input, response)?;
+                append_header("Sec-WebSocket-Extensions", DEFLATED, response);
                 Some(())
             }
             Kind::Events => {
@@ -71,6 +80,15 @@ impl<'a> Request<'a> {
             }
         }
     }
+}
+
+/// Adds a header to those of a response.
+fn append_header(name: &str, value: &str, response: &mut Vec<u8>) {
+    response.truncate(response.len() - 2);
+    for part in [name, ": ", value] {
+        response.extend_from_slice(part.as_bytes());
+    }
+    response.extend_from_slice(HEAD_END);
 }
 
 /// What stood at the start of some input.

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::super::wire::{HEADER_MAX, TEXT, apply_mask, server_header};
+use super::deflater::Deflater;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) enum Kind {
     Plain,
     /// WebSocket: lines with ids.
     V1,
+    /// WebSocket: lines, compressed.
+    Deflated,
     /// Server-sent events; what it sends is not looked at.
     Events,
     /// Sends requests to publish, and is sent their answers alone.
@@ -47,7 +50,7 @@ impl Audience {
 pub(super) struct Room {
     /// Of the last message: an epoch, a dash and a number.
     id: Vec<u8>,
-    audiences: [Audience; 4],
+    audiences: [Audience; 5],
     /// Whether it is on the list of rooms with something new.
     pub(super) is_listed: bool,
 }
@@ -56,7 +59,7 @@ impl Room {
     pub(super) fn new() -> Self {
         Self {
             id: b"bench000-0".to_vec(),
-            audiences: [Audience::EMPTY; 4],
+            audiences: [Audience::EMPTY; 5],
             is_listed: false,
         }
     }
@@ -77,10 +80,12 @@ impl Room {
     #[inline]
     pub(super) fn publish(&mut self, payload: &[u8], key: [u8; 4]) {
         increment(&mut self.id);
-        let [plain, v1, events, _] = &mut self.audiences;
-        if let Some(batch) = plain.open(HEADER_MAX) {
-            append_unmasked(batch, payload, key);
-            batch.push(b'\n');
+        let [plain, v1, deflated, events, _] = &mut self.audiences;
+        for audience in [plain, deflated] {
+            if let Some(batch) = audience.open(HEADER_MAX) {
+                append_unmasked(batch, payload, key);
+                batch.push(b'\n');
+            }
         }
         if let Some(batch) = v1.open(HEADER_MAX) {
             batch.extend_from_slice(&self.id);
@@ -104,13 +109,24 @@ impl Room {
     }
 
     /// Hands the bytes of this turn to `deliver`, with all who get them, and forgets them.
-    pub(super) fn broadcast(&mut self, mut deliver: impl FnMut(&[OwnedFd], &[u8])) {
-        let [plain, v1, events, _] = &mut self.audiences;
+    pub(super) fn broadcast(
+        &mut self,
+        deflater: &mut Deflater,
+        mut deliver: impl FnMut(&[OwnedFd], &[u8]),
+    ) {
+        let [plain, v1, deflated, events, _] = &mut self.audiences;
         for audience in [plain, v1] {
             if !audience.batch.is_empty() {
                 deliver(&audience.members, as_frame(&mut audience.batch));
                 audience.batch.clear();
             }
+        }
+        if !deflated.batch.is_empty() {
+            let end = deflated.batch.len() - 1;
+            let frame = deflater.frame(&deflated.batch[HEADER_MAX..end]);
+            let frame = frame.unwrap_or_else(|| as_frame(&mut deflated.batch));
+            deliver(&deflated.members, frame);
+            deflated.batch.clear();
         }
         if !events.batch.is_empty() {
             deliver(&events.members, &events.batch);
@@ -122,11 +138,16 @@ impl Room {
 /// Makes one frame of the lines in `batch`. Every line has its separator behind it; the frame does without the last.
 fn as_frame(batch: &mut [u8]) -> &[u8] {
     let end = batch.len() - 1;
-    let header = server_header(TEXT, end - HEADER_MAX);
+    put_header(TEXT, &mut batch[..end])
+}
+
+/// Writes the header of a frame before its payload, behind the room that was left for it.
+pub(super) fn put_header(opcode: u8, frame: &mut [u8]) -> &[u8] {
+    let header = server_header(opcode, frame.len() - HEADER_MAX);
     let header = header.as_bytes();
     let start = HEADER_MAX - header.len();
-    batch[start..HEADER_MAX].copy_from_slice(header);
-    &batch[start..end]
+    frame[start..HEADER_MAX].copy_from_slice(header);
+    &frame[start..]
 }
 
 #[inline]
