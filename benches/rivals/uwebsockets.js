@@ -2,15 +2,23 @@
 //
 //   cargo bench --bench fanout -- --rival "bun benches/rivals/uwebsockets.js"
 //   cargo bench --bench fanout -- --rival "bun benches/rivals/uwebsockets.js joined"
+//   cargo bench --bench fanout -- --rival "bun benches/rivals/uwebsockets.js joined dedicated" --scenario turn-deflate
 //
-// The first publishes each message as it comes; the second joins what came in one turn of its loop.
+// By itself it publishes each message as it comes; `joined` joins what came in one turn of its loop. `dedicated` and
+// `shared` compress for clients that offer it: with a compressor for each socket, or with one that starts anew each time.
 "use strict";
 
-const isJoined = process.argv[2] === "joined";
+const options = process.argv.slice(2);
+const isJoined = options.includes("joined");
+const compressor = ["dedicated", "shared"].find((name) => options.includes(name));
 let published = [];
 
+function publish(text) {
+  server.publish("room", text, compressor !== undefined);
+}
+
 function publishAll() {
-  server.publish("room", published.join("\n"));
+  publish(published.join("\n"));
   published = [];
 }
 
@@ -21,15 +29,15 @@ const server = Bun.serve({
     return server.upgrade(request) ? undefined : new Response("only /ws is here", { status: 404 });
   },
   websocket: {
-    perMessageDeflate: false,
-    maxPayloadLength: 512,
+    perMessageDeflate: compressor === undefined ? false : { compress: compressor, decompress: false },
+    maxPayloadLength: 1024,
     backpressureLimit: 16 * 1024 * 1024,
     open(socket) {
       socket.subscribe("room");
     },
     message(socket, text) {
       if (!isJoined) {
-        server.publish("room", text);
+        publish(text);
       } else if (published.push(text) === 1) {
         setImmediate(publishAll);
       }
