@@ -142,11 +142,11 @@ fn begins(held: &[u8], start: &[u8]) -> bool {
         .all(|(byte, expected)| byte == expected)
 }
 
-/// Whether a line of version 1 is whole. It is the only one with a carriage return, which stands before its end.
+/// Whether a line of version 1 is whole. Its only carriage return stands before its end.
 fn is_whole_line(held: &[u8]) -> Result<bool, MalformedHeader> {
     match held {
         [.., b'\r', b'\n'] => Ok(true),
-        [.., b'\n'] | [.., b'\r', _] => Err(MalformedHeader),
+        [.., b'\r', _] => Err(MalformedHeader),
         _ if held.len() == V1_LEN_MAX => Err(MalformedHeader),
         _ => Ok(false),
     }
@@ -297,7 +297,7 @@ mod tests {
                 &format!("UNKNOWN {longest} {longest} 65535 65535"),
                 ProxyHeader::Own,
             ),
-            ("UNKNOWN \0\u{ff} anything", ProxyHeader::Own),
+            ("UNKNOWN \0\u{ff}\n anything", ProxyHeader::Own),
         ] {
             let bytes = format!("PROXY {line}\r\nGET /").into_bytes();
             let expected = Ok(Some((header, b"GET /".to_vec())));
@@ -335,7 +335,6 @@ mod tests {
             "UNIX a b",
             "TCP4 192.0.2.1 192.0.2.2 8080 80\n",
             "TCP4 192.0.2.1 192.0.2.2 8080 80\r",
-            "UNKNOWN \n",
             "UNKNOWN \r ",
         ] {
             let bytes = format!("PROXY {line}\r\n").into_bytes();
