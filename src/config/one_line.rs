@@ -69,7 +69,7 @@ mod tests {
     fn what_is_not_like_anything_is_told_without_a_tip() {
         assert_eq!(
             refusal(&["nonsense"]),
-            "unexpected argument 'nonsense' found; see --help"
+            "unrecognized subcommand 'nonsense'; see --help"
         );
     }
 
