@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fanfare_global_optspecs
-    string join \n addr= admin-addr= unix-mode= max-clients= max-clients-per-ip= send-buffer= allow-origin= trusted-proxy= proxy-protocol publish-token= publish-token-file= listen-token= listen-token-file= jwt-key= jwt-key-file= allow-host= max-message= send-queue= slow= max-queued= message-rate= echo max-rooms= history= history-size= history-age= max-history= linger= deflate deflate-min= deflate-level= pong-wait= ping-period= write-wait= request-timeout= keep-alive= drain= log= log-format= config= check print-config h/help V/version
+    string join \n addr= admin-addr= unix-mode= max-clients= max-clients-per-ip= send-buffer= allow-origin= trusted-proxy= proxy-protocol publish-token= publish-token-file= listen-token= listen-token-file= jwt-key= jwt-key-file= allow-host= max-message= send-queue= slow= max-queued= message-rate= echo max-rooms= history= history-size= history-age= max-history= linger= deflate deflate-min= deflate-level= pong-wait= ping-period= write-wait= request-timeout= keep-alive= drain-delay= drain= log= log-format= config= check print-config h/help V/version
 end
 
 function __fish_fanfare_needs_command
@@ -58,6 +58,7 @@ complete -c fanfare -n "__fish_fanfare_needs_command" -l ping-period -d 'How oft
 complete -c fanfare -n "__fish_fanfare_needs_command" -l write-wait -d 'How long a client\'s socket may take nothing while something is queued for it' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l request-timeout -d 'How long a whole request may take, from its first byte; for the first request, from the connection' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l keep-alive -d 'How long a kept HTTP connection may be without a further request' -r
+complete -c fanfare -n "__fish_fanfare_needs_command" -l drain-delay -d 'How long a shutdown is announced, by 503 at /readyz, before it begins: as long as those who send clients here take to notice' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l drain -d 'How long a shutdown takes at most: clients are closed one after the other over three quarters of it, each after what is queued for it' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l log -d 'What to log: a level (off, error, warn, info, debug, trace) or a filter such as fanfare=debug' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l log-format -d 'How log lines look: auto is text on a terminal and JSON elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'

@@ -68,6 +68,18 @@ pub struct Timeouts {
     )]
     pub keep_alive: Duration,
 
+    /// How long a shutdown is announced, by 503 at /readyz, before it begins: as long as those who send clients here
+    /// take to notice
+    #[arg(
+        long,
+        env = "FANFARE_DRAIN_DELAY",
+        value_name = "TIME",
+        default_value = "0s",
+        value_parser = parse_drain,
+        hide_env = true
+    )]
+    pub drain_delay: Duration,
+
     /// How long a shutdown takes at most: clients are closed one after the other over three quarters of it, each
     /// after what is queued for it
     #[arg(

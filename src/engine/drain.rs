@@ -1,6 +1,6 @@
-//! The end of the server: its clients are closed one after the other over the drain time, so that they do not all
-//! come back somewhere else in the same second. Until its time has come a client is served as ever, but for new
-//! requests.
+//! The end of the server. It is announced first, for those who send clients here: for the drain delay everything goes
+//! on. Then clients are closed one after the other over the drain time, so that they do not all come back somewhere else
+//! in the same second. Until its time has come a client is served as ever, but for new requests.
 
 use std::time::Duration;
 
@@ -10,7 +10,37 @@ use crate::id::ClientId;
 use crate::observe::CloseReason;
 use crate::time::Tick;
 
-/// A shutdown that goes on.
+/// How far the end of the server has come.
+#[derive(Debug, Default)]
+pub(super) enum Shutdown {
+    /// Nobody has asked for it.
+    #[default]
+    None,
+    /// Nobody is to be sent here any more, and the drain begins then.
+    Announced { begins: Tick },
+    /// Clients are being closed.
+    Draining(Drain),
+}
+
+impl Shutdown {
+    fn drain_mut(&mut self) -> Option<&mut Drain> {
+        match self {
+            Self::Draining(drain) => Some(drain),
+            Self::None | Self::Announced { .. } => None,
+        }
+    }
+
+    /// When there is something to do.
+    pub(super) fn next_due(&self, now: Tick) -> Option<Tick> {
+        match self {
+            Self::None => None,
+            Self::Announced { begins } => Some(*begins),
+            Self::Draining(drain) => Some(drain.next_due(now)),
+        }
+    }
+}
+
+/// The clients that are being closed.
 #[derive(Debug)]
 pub(super) struct Drain {
     began: Tick,
@@ -25,8 +55,7 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    /// When there is something to do.
-    pub(super) fn next_due(&self, now: Tick) -> Tick {
+    fn next_due(&self, now: Tick) -> Tick {
         match self.waiting.is_empty() {
             true => self.due,
             false => self.due.min(now.next()),
@@ -44,20 +73,34 @@ impl Drain {
 }
 
 impl<S: Stream> Engine<S> {
-    /// Takes no more connections and serves no more requests, and closes all clients, evenly over three quarters of
-    /// the drain time, each after what is still queued for it. Those that have not taken it when the drain time is
-    /// over, which begins at `now`, are cut off. A second call cuts off at once.
+    /// Ends the server, from `now` on: after the drain delay it takes no more connections and serves no more requests,
+    /// and closes all clients, evenly over three quarters of the drain time, each after what is still queued for it.
+    /// Those that have not taken it when the drain time is over are cut off. A second call cuts off at once.
     pub fn begin_shutdown(&mut self, now: Tick) {
         self.now = now;
-        if let Some(drain) = &mut self.drain {
-            drain.due = now;
-            return;
+        let delay = self.config.timeouts.drain_delay;
+        match &mut self.shutdown {
+            Shutdown::None => {
+                let begins = now.after(delay);
+                self.shutdown = Shutdown::Announced { begins };
+                if delay.is_zero() {
+                    self.begin_drain();
+                }
+            }
+            Shutdown::Announced { .. } => {
+                self.begin_drain();
+                self.begin_shutdown(now);
+            }
+            Shutdown::Draining(drain) => drain.due = now,
         }
+    }
+
+    fn begin_drain(&mut self) {
         let time = self.config.timeouts.drain;
         let waiting = self.drained_ids();
-        self.drain = Some(Drain {
-            began: now,
-            due: now.after(time),
+        self.shutdown = Shutdown::Draining(Drain {
+            began: self.now,
+            due: self.now.after(time),
             spread: time / 4 * 3,
             total: waiting.len(),
             waiting,
@@ -65,9 +108,19 @@ impl<S: Stream> Engine<S> {
         self.close_for_drain();
     }
 
+    /// Whether nobody has asked the server to end, so that clients may be sent here.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.shutdown, Shutdown::None)
+    }
+
+    /// Whether clients are being closed, and no new ones are taken from the public.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.shutdown, Shutdown::Draining(_))
+    }
+
     /// Whether a shutdown is over: nobody is left but those who operate the server, and watch it to its end.
     pub fn is_shut_down(&self) -> bool {
-        self.drain.is_some() && self.clients.len() == self.admin_count
+        self.is_draining() && self.clients.len() == self.admin_count
     }
 
     /// The clients that a shutdown has to close.
@@ -77,20 +130,31 @@ impl<S: Stream> Engine<S> {
         ids
     }
 
-    /// Closes those whose time has come, and everybody when the drain is over.
-    pub(super) fn close_for_drain(&mut self) {
-        while let Some(id) = self.drain.as_mut().and_then(|drain| drain.pop(self.now)) {
+    /// Begins the drain when its time has come, closes the clients whose time has come, and everybody when the drain is
+    /// over.
+    pub(super) fn go_on_with_shutdown(&mut self) {
+        if let Shutdown::Announced { begins } = self.shutdown
+            && begins <= self.now
+        {
+            self.begin_drain();
+        }
+        self.close_for_drain();
+    }
+
+    fn close_for_drain(&mut self) {
+        while let Some(id) = self.pop_drained() {
             self.shut_down(id);
         }
-        if self
-            .drain
-            .as_ref()
-            .is_some_and(|drain| drain.due <= self.now)
-        {
+        let drain = self.shutdown.drain_mut();
+        if drain.is_some_and(|drain| drain.due <= self.now) {
             for id in self.drained_ids() {
                 self.disconnect(id, CloseReason::Shutdown);
             }
         }
+    }
+
+    fn pop_drained(&mut self) -> Option<ClientId> {
+        self.shutdown.drain_mut()?.pop(self.now)
     }
 
     fn shut_down(&mut self, id: ClientId) {

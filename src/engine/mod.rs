@@ -39,7 +39,7 @@ use crate::ws::deflate::Inflater;
 
 use accept::AcceptState;
 use clients::{Admission, Clients};
-use drain::Drain;
+use drain::Shutdown;
 use expiry::Expiries;
 use read::Readable;
 use scrape::LastProcess;
@@ -116,7 +116,7 @@ pub struct Engine<S> {
     public_accept: AcceptState,
     admin_accept: AcceptState,
     /// A shutdown that goes on.
-    drain: Option<Drain>,
+    shutdown: Shutdown,
 }
 
 impl<S: Stream> Engine<S> {
@@ -151,7 +151,7 @@ impl<S: Stream> Engine<S> {
             inflater: Inflater::default(),
             public_accept: AcceptState::default(),
             admin_accept: AcceptState::default(),
-            drain: None,
+            shutdown: Shutdown::None,
             config,
         }
     }
@@ -201,7 +201,7 @@ impl<S: Stream> Engine<S> {
         if self.may_accept() || !self.readable.is_empty() || !self.writable.is_empty() {
             return Duration::ZERO;
         }
-        let drain_due = self.drain.as_ref().map(|drain| drain.next_due(self.now));
+        let drain_due = self.shutdown.next_due(self.now);
         let expiry_due = self.expiries.next_due(self.now, self.date.unix_seconds());
         let others = self.accept_rests().chain(drain_due).chain(expiry_due);
         let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);

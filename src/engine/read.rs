@@ -187,7 +187,7 @@ impl<S: Stream> Engine<S> {
     fn unavailable(&self, id: ClientId) -> Option<Refusal> {
         match self.clients.get(id)?.admission {
             Admission::Refused(refusal) => Some(refusal),
-            Admission::Public => self.drain.as_ref().map(|_| Refusal::ShuttingDown),
+            Admission::Public => self.is_draining().then_some(Refusal::ShuttingDown),
             Admission::Admin => None,
         }
     }

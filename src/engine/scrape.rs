@@ -40,11 +40,6 @@ impl LastProcess {
 }
 
 impl<S: Stream> Engine<S> {
-    /// Whether new clients may be sent here.
-    pub(super) fn is_ready(&self) -> bool {
-        self.drain.is_none()
-    }
-
     /// Answers a request for the counters, as they are before the answer.
     pub(super) fn answer_scrape(&mut self, id: ClientId, manner: &Manner) {
         let text = self.snapshot().into_text();

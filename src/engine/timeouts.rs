@@ -28,7 +28,7 @@ impl<S: Stream> Engine<S> {
                 self.check_deadlines(id);
             }
         }
-        self.close_for_drain();
+        self.go_on_with_shutdown();
     }
 
     fn check_deadlines(&mut self, id: ClientId) {

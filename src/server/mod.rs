@@ -111,7 +111,6 @@ impl Server {
                             }
                             info!(clients = engine.client_count(), "shutting down");
                             notifier.stopping();
-                            listeners.close_public();
                             engine.begin_shutdown(now.tick);
                         }
                     }
@@ -123,6 +122,9 @@ impl Server {
                         None => note_ready(&mut engine, token, event),
                     },
                 }
+            }
+            if engine.is_draining() {
+                listeners.close_public();
             }
             let mut network = Accepting {
                 listeners: &mut listeners,

@@ -112,6 +112,6 @@ fn a_server_that_drains_lives_and_is_not_ready() {
         text.contains("fanfare_clients{transport=\"websocket\"} 50\n"),
         "{text}"
     );
-    assert_eq!(ask(&other, "/nothing").0, 503);
+    assert_eq!(ask(&other, "/nothing").0, 404);
     assert_eq!(ask(&public, "/").0, 503);
 }

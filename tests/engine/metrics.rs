@@ -175,6 +175,8 @@ fn the_counters_are_told_when_nobody_else_is_read_from() {
 fn clients_are_counted_by_transport_until_they_are_gone() {
     let mut world = World::with(|config| config.chat.echo = true);
     let expect = |world: &mut World, websocket: f64, sse: f64, http: f64| {
+        // Those who operate the server are accepted first.
+        world.settle();
         let told = scrape(world);
         let of = |transport| told.value(&format!("fanfare_clients{{transport=\"{transport}\"}}"));
         // The one that asks is a client too.

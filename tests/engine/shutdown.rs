@@ -175,3 +175,43 @@ fn what_is_asked_during_a_drain_is_refused_and_what_was_begun_is_answered_so_too
         [close_frame(1001, "server is going away")]
     );
 }
+
+#[test]
+fn a_shutdown_is_announced_for_the_drain_delay_and_clients_are_served_meanwhile() {
+    let mut world = World::with(|config| config.timeouts.drain_delay = 10 * SECOND);
+    let before = world.join();
+    let probe = world.connect();
+    world.settle();
+    world.begin_shutdown();
+    world.pass(9 * SECOND);
+    probe.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    let after = world.join();
+    after.say("hello");
+    world.settle();
+    assert_eq!(take_answer(&probe).expect("an answer").0, 503);
+    for member in [&before, &after] {
+        assert_eq!(member.take_lines(), ["hello"]);
+    }
+    assert!(!world.engine.is_draining());
+    world.pass(SECOND + SECOND / 10);
+    assert!(world.engine.is_draining());
+    world.pass(5 * SECOND);
+    for member in [&before, &after] {
+        let last = member.take_frames().pop();
+        assert_eq!(last, Some(close_frame(1001, "server is going away")));
+    }
+    assert!(world.engine.is_shut_down());
+}
+
+#[test]
+fn a_second_signal_in_the_drain_delay_ends_at_once() {
+    let mut world = World::with(|config| config.timeouts.drain_delay = 10 * SECOND);
+    let member = world.join();
+    world.settle();
+    world.begin_shutdown();
+    world.settle();
+    assert!(!member.is_closed());
+    world.begin_shutdown();
+    world.settle();
+    assert!(member.is_closed() && world.engine.is_shut_down());
+}
