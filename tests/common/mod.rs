@@ -6,7 +6,9 @@
 #![allow(dead_code, reason = "each test file uses a part of this module")]
 #![allow(clippy::print_stderr, reason = "a failed test shows the server's log")]
 
+pub(crate) mod deflate;
 pub(crate) mod folder;
+pub(crate) mod inflate;
 pub(crate) mod peer;
 pub(crate) mod rooms;
 pub(crate) mod token;

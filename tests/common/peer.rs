@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::PATIENCE;
 use super::wire;
+use super::{PATIENCE, deflate};
 
 /// One connection to the server.
 pub(crate) struct Peer {
@@ -19,6 +19,8 @@ pub(crate) struct Peer {
     received: Vec<u8>,
     /// How much of `received` is consumed.
     consumed: usize,
+    /// The bits of its window, if it was agreed on that messages may be compressed.
+    window_bits: Option<u8>,
 }
 
 /// An HTTP response.
@@ -90,6 +92,7 @@ impl Peer {
             stream,
             received: Vec::new(),
             consumed: 0,
+            window_bits: None,
         }
     }
 
@@ -142,12 +145,26 @@ impl Peer {
         self
     }
 
-    /// Reads the `101` to a good upgrade.
-    pub(crate) fn expect_upgrade(&mut self) {
+    /// The same with these fields as well.
+    pub(crate) fn upgraded_with(mut self, path: &str, fields: &[&str]) -> Self {
+        self.send(wire::upgrade_to(path, fields));
+        self.expect_upgrade();
+        self
+    }
+
+    /// Reads the `101` to a good upgrade. What it agrees on holds from now on.
+    pub(crate) fn expect_upgrade(&mut self) -> Response {
         let response = self.response_without_body();
         assert_eq!(response.status, 101, "{response:?}");
         let accept = response.field("sec-websocket-accept");
         assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        self.window_bits = deflate::agreed_window(response.field("sec-websocket-extensions"));
+        response
+    }
+
+    /// The bits of the window that was agreed on, if any was.
+    pub(crate) fn window_bits(&self) -> Option<u8> {
+        self.window_bits
     }
 
     /// Reads a response and its body.
@@ -206,11 +223,12 @@ impl Peer {
         response
     }
 
-    /// Reads a frame, which must be unmasked, without reserved bits, and as short as can be.
+    /// Reads a frame, which must be unmasked, as short as can be, and without reserved bits but for what was agreed on.
     pub(crate) fn frame(&mut self) -> Frame {
         loop {
             let unread = self.received.get(self.consumed..).unwrap_or_default();
-            if let Some(((first, payload), len)) = wire::decode(unread) {
+            let frame = wire::decode_with(unread, self.window_bits.is_some());
+            if let Some(((first, payload), len)) = frame {
                 self.consumed += len;
                 return Frame { first, payload };
             }
@@ -220,12 +238,21 @@ impl Peer {
 
     /// Reads a frame that must be of this kind. On a busy machine a test may take longer than a ping, which is skipped.
     fn frame_of(&mut self, first: u8) -> Frame {
-        let mut frame = self.frame();
-        while frame.first == wire::PING && first != wire::PING {
-            frame = self.frame();
-        }
+        let frame = match first {
+            wire::PING => self.frame(),
+            _ => self.frame_behind_pings(),
+        };
         assert_eq!(frame.first, first, "{frame:?}");
         frame
+    }
+
+    fn frame_behind_pings(&mut self) -> Frame {
+        loop {
+            let frame = self.frame();
+            if frame.first != wire::PING {
+                return frame;
+            }
+        }
     }
 
     /// Reads a frame that must be this one.
@@ -238,8 +265,13 @@ impl Peer {
 
     /// Reads a text message.
     pub(crate) fn hear(&mut self) -> String {
-        let frame = self.frame_of(wire::TEXT);
-        String::from_utf8(frame.payload).expect("text is UTF-8")
+        let frame = self.frame_behind_pings();
+        self.text_of(frame)
+    }
+
+    /// The text of a message, which may be compressed if that was agreed on.
+    pub(crate) fn text_of(&self, frame: Frame) -> String {
+        deflate::text_of(frame.first, frame.payload, self.window_bits)
     }
 
     /// Reads text messages until they hold `count` lines.
@@ -257,9 +289,9 @@ impl Peer {
         while self.receive().is_ok_and(|len| len > 0) {}
         let mut lines = Vec::new();
         let mut unread = self.received.split_off(self.consumed);
-        for (first, payload) in wire::take_frames(&mut unread) {
-            if first == wire::TEXT {
-                let text = String::from_utf8(payload).expect("text is UTF-8");
+        for (first, payload) in wire::take_frames_with(&mut unread, self.window_bits.is_some()) {
+            if [wire::TEXT, deflate::DEFLATED_TEXT].contains(&first) {
+                let text = deflate::text_of(first, payload, self.window_bits);
                 lines.extend(text.split('\n').map(str::to_owned));
             }
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::process::{Child, Command, Stdio};
 
 use super::peer::{Response, assert_one_plain_line};
-use super::wire::{self, UPGRADE, request};
+use super::wire::{self, request, upgrade_to};
 use super::{Capture, Peer, Server};
 
 /// The field by which a client offers the numbered protocol.
@@ -53,8 +53,7 @@ impl fmt::Display for Id {
 
 /// An upgrade that offers the numbered protocol.
 pub(crate) fn upgrade_v1(path: &str) -> String {
-    let fields = [&UPGRADE[..], &[OFFER]].concat();
-    request(&format!("GET {path} HTTP/1.1"), &fields)
+    upgrade_to(path, &[OFFER])
 }
 
 /// A request that publishes `body`.
@@ -145,8 +144,7 @@ impl Peer {
 
     /// Reads the `101` to an upgrade that offered the numbered protocol.
     pub(crate) fn expect_upgrade_v1(&mut self) {
-        let response = self.response_without_body();
-        assert_eq!(response.status, 101, "{response:?}");
+        let response = self.expect_upgrade();
         assert_eq!(response.field("sec-websocket-protocol"), Some("fanfare.v1"));
     }
 
@@ -172,8 +170,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn v1(mut peer: Peer, path: &str) -> Self {
-        peer.send(upgrade_v1(path));
+    pub(crate) fn v1(peer: Peer, path: &str) -> Self {
+        Self::v1_with(peer, path, &[])
+    }
+
+    /// The same with more fields in the request.
+    pub(crate) fn v1_with(mut peer: Peer, path: &str, fields: &[&str]) -> Self {
+        peer.send(upgrade_to(path, &[&[OFFER], fields].concat()));
         peer.expect_upgrade_v1();
         Self::over(peer, false)
     }
@@ -212,8 +215,7 @@ impl Listener {
                 self.peer.send(wire::frame(wire::PONG, &frame.payload));
                 continue;
             }
-            assert_eq!(frame.first, wire::TEXT, "{frame:?}");
-            let text = String::from_utf8(frame.payload).expect("text is UTF-8");
+            let text = self.peer.text_of(frame);
             self.unread.extend(text.split('\n').map(str::to_owned));
         }
         self.unread.pop_front().expect("it is not empty")

@@ -66,10 +66,18 @@ pub(crate) type ServerFrame = (u8, Vec<u8>);
 /// The server's frame at the front of `bytes` and its length, once it is there in whole. It must be unmasked,
 /// without reserved bits, and as short as can be.
 pub(crate) fn decode(bytes: &[u8]) -> Option<(ServerFrame, usize)> {
+    decode_with(bytes, false)
+}
+
+/// The same, where a text or binary message may be marked as compressed if that was agreed on (RFC 7692 §6). The
+/// server sends each in one frame.
+pub(crate) fn decode_with(bytes: &[u8], may_be_deflated: bool) -> Option<(ServerFrame, usize)> {
     let [first, second, rest @ ..] = bytes else {
         return None;
     };
-    assert_eq!(first & 0x70, 0, "no extension was agreed upon");
+    let is_deflated = may_be_deflated && matches!(first, 0xc1 | 0xc2);
+    let reserved = if is_deflated { 0x30 } else { 0x70 };
+    assert_eq!(first & reserved, 0, "no such extension was agreed upon");
     assert_eq!(second & 0x80, 0, "a server must not mask (RFC 6455 §5.1)");
     let (payload_len, start) = match second {
         126 => {
@@ -91,9 +99,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(ServerFrame, usize)> {
 
 /// Takes the whole frames off the front of `bytes`.
 pub(crate) fn take_frames(bytes: &mut Vec<u8>) -> Vec<ServerFrame> {
+    take_frames_with(bytes, false)
+}
+
+/// The same, where messages may be compressed.
+pub(crate) fn take_frames_with(bytes: &mut Vec<u8>, may_be_deflated: bool) -> Vec<ServerFrame> {
     let mut frames = Vec::new();
     let mut taken = 0;
-    while let Some((frame, len)) = bytes.get(taken..).and_then(decode) {
+    let next = |bytes| decode_with(bytes, may_be_deflated);
+    while let Some((frame, len)) = bytes.get(taken..).and_then(next) {
         frames.push(frame);
         taken += len;
     }
@@ -136,18 +150,23 @@ pub(crate) const UPGRADE: [&str; 5] = [
 
 /// A good upgrade.
 pub(crate) fn upgrade(path: &str) -> String {
-    request(&format!("GET {path} HTTP/1.1"), &UPGRADE)
+    upgrade_to(path, &[])
 }
 
-/// An upgrade to `/ws` with every field that `fields` names replaced, or with the fields added.
+/// An upgrade to `/ws` with other fields.
+pub(crate) fn upgrade_with(fields: &[&str]) -> String {
+    upgrade_to("/ws", fields)
+}
+
+/// An upgrade with every field that `fields` names replaced, or with the fields added.
 ///
 /// A field without a value is left out: `Host:` means no `Host`.
-pub(crate) fn upgrade_with(fields: &[&str]) -> String {
+pub(crate) fn upgrade_to(path: &str, fields: &[&str]) -> String {
     let name = |field: &str| field.split(':').next().map(str::to_ascii_lowercase);
     let kept = UPGRADE
         .into_iter()
         .filter(|good| !fields.iter().any(|field| name(field) == name(good)));
     let added = fields.iter().copied().filter(|field| !field.ends_with(':'));
     let fields: Vec<&str> = kept.chain(added).collect();
-    request("GET /ws HTTP/1.1", &fields)
+    request(&format!("GET {path} HTTP/1.1"), &fields)
 }

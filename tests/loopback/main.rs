@@ -8,6 +8,7 @@ mod chat;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod deflate;
 mod drain;
 mod forwarded;
 mod health;
@@ -22,6 +23,8 @@ mod proxies;
 mod proxy;
 mod publish;
 mod queries;
+#[path = "../common/random.rs"]
+mod random;
 mod replay;
 mod resume;
 mod rfc;
