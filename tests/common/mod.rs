@@ -10,6 +10,7 @@ pub(crate) mod deflate;
 pub(crate) mod folder;
 pub(crate) mod inflate;
 pub(crate) mod peer;
+pub(crate) mod program;
 pub(crate) mod rooms;
 pub(crate) mod token;
 pub(crate) mod wire;

@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::peer::{Response, assert_one_plain_line};
 use super::wire::{self, request, upgrade_to};
-use super::{Capture, Peer, Server};
+use super::{Peer, Server};
 
 /// The field by which a client offers the numbered protocol.
 pub(crate) const OFFER: &str = "Sec-WebSocket-Protocol: fanfare.v1";
@@ -304,48 +304,4 @@ pub(crate) fn has_curl() -> bool {
         eprintln!("NOT TESTED: this machine has no curl");
     }
     has
-}
-
-/// A `curl` whose output is read while it runs, ended when the test is over.
-pub(crate) struct Curl {
-    child: Child,
-    stdout: Capture,
-}
-
-impl Curl {
-    pub(crate) fn listen(arguments: &[&str]) -> Self {
-        let mut command = Command::new("curl");
-        command.args(["-sN"]).args(arguments);
-        Self::spawn(command)
-    }
-
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("there is a curl");
-        let stdout = Capture::of(child.stdout.take().expect("stdout is piped"));
-        Self { child, stdout }
-    }
-
-    /// Waits for the line of the output with this number, from 0.
-    pub(crate) fn line(&self, index: usize) -> Option<String> {
-        self.stdout.nth(index)
-    }
-
-    /// Waits for a line of the body that holds `part`.
-    pub(crate) fn expect_line(&self, part: &str) -> String {
-        let found = self.stdout.wait_for(|line| line.contains(part));
-        found.unwrap_or_else(|| panic!("no line of curl's holds {part}"))
-    }
-}
-
-impl Drop for Curl {
-    fn drop(&mut self) {
-        // It may have ended already, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

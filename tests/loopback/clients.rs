@@ -2,7 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::common::rooms::{Curl, Id, has_curl};
+use crate::common::program::Program;
+use crate::common::rooms::{Id, has_curl};
 use crate::common::{Server, run};
 
 /// The lines that `curl` prints; it must succeed.
@@ -61,7 +62,7 @@ fn curl_listens_while_curl_publishes() {
     }
     let server = Server::start(&[]);
     let lobby = url(&server, "/room/lobby");
-    let listening = Curl::listen(&[&lobby]);
+    let listening = Program::curl(&[&lobby]);
     listening.expect_line("retry: 3000");
     let printed = curl(&["-d", "hello", &lobby]);
     listening.expect_line(&format!("id: {}", printed.join("\n")));
@@ -77,7 +78,7 @@ fn curl_resumes_with_its_last_event_id() {
     let id = server.publish("/room/lobby", "before");
     let next = server.publish("/room/lobby", "after");
     let field = format!("Last-Event-ID: {id}");
-    let listening = Curl::listen(&["-H", &field, &url(&server, "/room/lobby")]);
+    let listening = Program::curl(&["-H", &field, &url(&server, "/room/lobby")]);
     listening.expect_line(&format!(":resumed {id}"));
     listening.expect_line(&format!("id: {next}"));
     listening.expect_line("data: after");

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::common::rooms::{Curl, has_curl};
+use crate::common::program::Program;
+use crate::common::rooms::has_curl;
 use crate::common::{Peer, Server};
 
 const DOCUMENT: &str = include_str!("../../docs/protocol.md");
@@ -229,7 +230,7 @@ fn every_command_of_the_document_prints_what_stands_there() {
             let line = line.replace(ADDRESS, &server.addr.to_string());
             let mut command = Command::new("sh");
             command.args(["-c", &format!("exec {line}")]);
-            let curl = Curl::spawn(command);
+            let curl = Program::spawn(command);
             let printed = console.lines[start + 1..].iter();
             let printed = printed.take_while(|line| !line.starts_with("$ "));
             for (index, expected) in printed.enumerate() {

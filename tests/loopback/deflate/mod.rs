@@ -1,6 +1,7 @@
 //! Compression (permessage-deflate, RFC 7692) over raw sockets, with `flate2` as the other implementation.
 
 mod agreement;
+mod clients;
 mod inbound;
 mod laggards;
 mod mixed;
