@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of this module")]
 
+use std::cell::RefCell;
+
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
 use super::inflate::inflate;
@@ -18,14 +20,19 @@ pub(crate) const WINDOW_MAX: u8 = 15;
 /// What every compressed message leaves out at its end (RFC 7692 §7.2.1).
 const FLUSH_END: &[u8] = b"\x00\x00\xff\xff";
 
+thread_local! {
+    // Making one takes longer than most messages do.
+    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::default(), false));
+    static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+}
+
 /// The payload of a compressed message.
 pub(crate) fn deflate(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + text.len() / 8 + 64);
-    let flushed = Compress::new(Compression::default(), false).compress_vec(
-        text,
-        &mut out,
-        FlushCompress::Sync,
-    );
+    let flushed = COMPRESS.with_borrow_mut(|state| {
+        state.reset();
+        state.compress_vec(text, &mut out, FlushCompress::Sync)
+    });
     flushed.expect("there is room");
     let payload = out.strip_suffix(FLUSH_END);
     payload.expect("a flush ends so").to_vec()
@@ -40,7 +47,16 @@ pub(crate) fn deflated_text(text: &str) -> Vec<u8> {
 /// cannot be inflated so.
 pub(crate) fn try_inflate(payload: &[u8], window_bits: u8) -> Option<Vec<u8>> {
     let input = [payload, FLUSH_END].concat();
-    let mut state = Decompress::new(false);
+    let text = DECOMPRESS.with_borrow_mut(|state| inflate_all(&input, state))?;
+    // It takes the largest window, whatever it is told.
+    let fits = window_bits == WINDOW_MAX
+        || inflate(&input, 1 << window_bits).is_some_and(|again| again == text);
+    fits.then_some(text)
+}
+
+/// What whole data hold.
+fn inflate_all(input: &[u8], state: &mut Decompress) -> Option<Vec<u8>> {
+    state.reset(false);
     let mut text = Vec::new();
     loop {
         let mut piece = [0; 1024];
@@ -55,11 +71,7 @@ pub(crate) fn try_inflate(payload: &[u8], window_bits: u8) -> Option<Vec<u8>> {
             break;
         }
     }
-    let is_whole = state.total_in() == input.len() as u64;
-    // It takes the largest window, whatever it is told.
-    let fits = window_bits == WINDOW_MAX
-        || inflate(&input, 1 << window_bits).is_some_and(|again| again == text);
-    (is_whole && fits).then_some(text)
+    (state.total_in() == input.len() as u64).then_some(text)
 }
 
 /// The text of a server's message: of one that is compressed, which it may be for a peer with a window.
@@ -86,4 +98,13 @@ pub(crate) fn agreed_window(extensions: Option<&str>) -> Option<u8> {
     });
     assert_eq!(words.next(), None);
     Some(bits)
+}
+
+/// The same by the whole head of the answer.
+pub(crate) fn agreed_window_of(head: &str) -> Option<u8> {
+    let field = |line: &'_ str| {
+        line.strip_prefix("Sec-WebSocket-Extensions: ")
+            .map(str::to_owned)
+    };
+    agreed_window(head.lines().find_map(field).as_deref())
 }

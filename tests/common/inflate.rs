@@ -1,6 +1,8 @@
 //! A slow inflater by the letter of RFC 1951, bit by bit, that looks back no further than it is allowed to. The
 //! usual ones do not mind how far back a peer with a small window would have to look.
 
+use std::sync::LazyLock;
+
 /// What compressed data hold, all blocks of them up to the end of the data; `None` where they break a rule, or reach
 /// back more than `window` bytes.
 pub(crate) fn inflate(bytes: &[u8], window: usize) -> Option<Vec<u8>> {
@@ -10,7 +12,7 @@ pub(crate) fn inflate(bytes: &[u8], window: usize) -> Option<Vec<u8>> {
         let is_last = bits.take(1)? == 1;
         match bits.take(2)? {
             0 => stored(&mut bits, &mut out)?,
-            1 => coded(&mut bits, &fixed(), window, &mut out)?,
+            1 => coded(&mut bits, &FIXED, window, &mut out)?,
             2 => {
                 let codes = dynamic(&mut bits)?;
                 coded(&mut bits, &codes, window, &mut out)?;
@@ -85,7 +87,7 @@ fn stored(bits: &mut Bits<'_>, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// The codes for literals and lengths, and for distances, that need not be told (§3.2.6).
-fn fixed() -> [Code; 2] {
+static FIXED: LazyLock<[Code; 2]> = LazyLock::new(|| {
     let len = |symbol| match symbol {
         144..256 => 9,
         256..280 => 7,
@@ -93,7 +95,7 @@ fn fixed() -> [Code; 2] {
     };
     let lens: Vec<usize> = (0..288).map(len).collect();
     [Code::new(&lens), Code::new(&[5; 30])]
-}
+});
 
 /// The same, as a block tells them (§3.2.7).
 fn dynamic(bits: &mut Bits<'_>) -> Option<[Code; 2]> {

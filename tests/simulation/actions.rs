@@ -47,7 +47,7 @@ fn speak(player: &mut Player, choice: usize, random: &mut Random, config: &Confi
     match choice {
         ..58 => (0..random.between(1, 50)).for_each(|_| player.ping()),
         58..61 => {
-            let (bytes, code) = rubbish(random, config, player.stage == Stage::Echo);
+            let (bytes, code) = rubbish(player, random, config);
             player.outgoing.extend(bytes);
             player.outgoing.extend(b"and whatever else");
             player.expected_close = Some(code);
@@ -129,11 +129,13 @@ fn break_socket(player: &mut Player, random: &mut Random) {
 }
 
 /// Words that end a connection, and the close code that they bring.
-fn rubbish(random: &mut Random, config: &Config, is_echo: bool) -> (Vec<u8>, u16) {
+fn rubbish(player: &Player, random: &mut Random, config: &Config) -> (Vec<u8>, u16) {
+    let is_echo = player.stage == Stage::Echo;
     let too_long = u16::try_from(config.chat.max_message + 1).expect("small settings");
     let [high, low] = too_long.to_be_bytes();
     let (bytes, code): (Vec<u8>, u16) = match random.below(if is_echo { 12 } else { 13 }) {
         0 => (vec![0x81, 0x01, b'x'], 1002),
+        1 if player.window_bits.is_some() => (masked_frame(0xc1, b"\x06no block"), 1007),
         1 => (masked_frame(0xc1, b"reserved"), 1002),
         2 => (masked_frame(0x83, b"no opcode"), 1002),
         3 => (masked_frame(0x09, b"half a ping"), 1002),

@@ -8,7 +8,7 @@ use fanfare::config::Config;
 
 use crate::random::Random;
 use crate::waits::Wait;
-use crate::world::{Peer, masked_frame, wire};
+use crate::world::{Peer, deflate, masked_frame, wire};
 
 /// How far a player has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,10 @@ pub(crate) struct Player {
     pub(crate) due: Option<(Wait, Duration)>,
     /// When it first took less than there was for it, from which time on it may miss pings.
     pub(crate) limited_since: Option<Duration>,
+    /// The bits of its window, if it was agreed on that messages may be compressed.
+    pub(crate) window_bits: Option<u8>,
+    /// How many messages came compressed.
+    pub(crate) deflated: u64,
     pub(crate) answers: usize,
     pub(crate) taken_len: usize,
     pings_sent: u32,
@@ -93,6 +97,8 @@ impl Player {
             expected_close: None,
             due: None,
             limited_since: None,
+            window_bits: None,
+            deflated: 0,
             answers: 0,
             taken_len: 0,
             pings_sent: 0,
@@ -135,8 +141,12 @@ impl Player {
         } else {
             *random.pick(&[1, 1, 1, 2])
         };
-        let mut rest = wire.as_bytes();
-        let mut first = opcode;
+        let is_deflated = self.window_bits.is_some() && random.chance(50);
+        let (payload, mut first) = match is_deflated {
+            true => (deflate::deflate(wire.as_bytes()), opcode | deflate::RSV1),
+            false => (wire.into_bytes(), opcode),
+        };
+        let mut rest = &payload[..];
         while random.chance(25) {
             let (piece, behind) = rest.split_at(random.below(rest.len() + 1));
             self.outgoing.extend(masked_frame(first, piece));
@@ -167,12 +177,16 @@ impl Player {
                 return;
             }
         }
-        for (first, payload) in wire::take_frames(&mut self.received) {
+        let may_be_deflated = self.window_bits.is_some();
+        for (first, payload) in wire::take_frames_with(&mut self.received, may_be_deflated) {
             let (Stage::Member | Stage::Echo) = self.stage else {
                 panic!("{} hears more after the end", self.name);
             };
             match first {
-                0x81 => self.hear(&payload, order),
+                wire::TEXT | deflate::DEFLATED_TEXT => {
+                    self.deflated += u64::from(first == deflate::DEFLATED_TEXT);
+                    self.hear(&deflate::text_of(first, payload, self.window_bits), order);
+                }
                 0x89 if !self.is_mute && !self.is_silent => {
                     self.outgoing.extend(masked_frame(0x8a, &payload));
                 }
@@ -230,8 +244,7 @@ impl Player {
     }
 
     /// Every line must be the next of the one order; an echo is the next of what was said.
-    fn hear(&mut self, payload: &[u8], order: &[String]) {
-        let text = str::from_utf8(payload).expect("the server sends UTF-8");
+    fn hear(&mut self, text: &str, order: &[String]) {
         if self.stage == Stage::Echo {
             assert_eq!(text, self.said[self.echoed], "{}'s echo", self.name);
             self.echoed += 1;
@@ -299,6 +312,7 @@ impl Player {
             "whether there is a seat for {}: {status}",
             self.name
         );
+        self.window_bits = deflate::agreed_window_of(&head);
         self.stage = match status {
             101 if head.contains("Sec-WebSocket-Accept") && self.name.starts_with('e') => {
                 Stage::Echo

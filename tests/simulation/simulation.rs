@@ -225,6 +225,9 @@ fn settings(random: &mut Random, has_rate_limit: bool) -> Config {
         };
     config.chat.message_rate = if has_rate_limit { 20 } else { 0 };
     config.chat.echo = true;
+    config.compression.deflate = random.chance(80);
+    config.compression.deflate_min = *random.pick(&[1, 30, 200]);
+    config.compression.deflate_level = *random.pick(&[1, 3, 6]);
     config.network.max_clients_per_ip = random.chance(30).then(|| random.between(1, 5));
     config.timeouts.pong_wait = pong_wait;
     config.timeouts.ping_period = Some(pong_wait / random.between(2, 5) as u32);

@@ -11,6 +11,7 @@ use crate::actions::act;
 use crate::player::{Player, Stage};
 use crate::seats::place;
 use crate::simulation::{PLAYERS_MAX, SECOND, Simulation};
+use crate::world::deflate::DEFLATE_OFFER;
 use crate::world::{UPGRADE, client_id};
 
 /// Errors of accept, of which the numbers are Linux's: EMFILE, ENFILE, ENOBUFS, ECONNABORTED, EPROTO, EINTR.
@@ -105,6 +106,13 @@ impl Simulation {
         let upgrade = String::from_utf8_lossy(UPGRADE).into_owned();
         let upgrade = if is_echo {
             upgrade.replace("/ws", "/echo")
+        } else {
+            upgrade
+        };
+        let upgrade = if random.chance(30) {
+            let bits = *random.pick(&[8, 10, 15, 15]);
+            let offer = format!("{DEFLATE_OFFER}; server_max_window_bits={bits}\r\n\r\n");
+            upgrade.replace("\r\n\r\n", &format!("\r\n{offer}"))
         } else {
             upgrade
         };

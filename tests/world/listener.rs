@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Peer, World, find, masked_frame, wire};
+use super::{Peer, World, deflate, find, masked_frame, wire};
 
 /// How a peer listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,20 +17,42 @@ pub enum Kind {
     NumberedSingle,
     /// Server-sent events.
     Events,
+    /// A plain WebSocket that offers a window of so many bits.
+    DeflatedLines(u8),
+    /// The same with ids.
+    DeflatedNumberedLines(u8),
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Lines,
         Self::Single,
         Self::NumberedLines,
         Self::NumberedSingle,
         Self::Events,
+        Self::DeflatedLines(15),
+        Self::DeflatedLines(9),
+        Self::DeflatedNumberedLines(15),
+        Self::DeflatedNumberedLines(10),
+        Self::DeflatedNumberedLines(8),
     ];
-    pub const WITH_IDS: [Self; 3] = [Self::NumberedLines, Self::NumberedSingle, Self::Events];
+    pub const WITH_IDS: [Self; 4] = [
+        Self::NumberedLines,
+        Self::NumberedSingle,
+        Self::Events,
+        Self::DeflatedNumberedLines(15),
+    ];
 
     pub fn has_ids(self) -> bool {
-        Self::WITH_IDS.contains(&self)
+        !matches!(self, Self::Lines | Self::Single | Self::DeflatedLines(_))
+    }
+
+    /// The bits of the window that it offers.
+    pub fn window_bits(self) -> Option<u8> {
+        match self {
+            Self::DeflatedLines(bits) | Self::DeflatedNumberedLines(bits) => Some(bits),
+            _ => None,
+        }
     }
 
     pub fn is_websocket(self) -> bool {
@@ -105,6 +127,10 @@ pub struct Listener {
     received: Vec<u8>,
     has_head: bool,
     has_started: bool,
+    /// The bits of its window, if it was agreed on that messages may be compressed.
+    window_bits: Option<u8>,
+    /// How many messages came compressed.
+    pub deflated: u64,
     block: Block,
 }
 
@@ -146,6 +172,10 @@ pub fn request(kind: Kind, room: &str, query: &str) -> Vec<u8> {
     if kind.is_websocket() && kind.has_ids() {
         head += "Sec-WebSocket-Protocol: fanfare.v1\r\n";
     }
+    if let Some(bits) = kind.window_bits() {
+        let offer = deflate::DEFLATE_OFFER;
+        head += &format!("{offer}; server_max_window_bits={bits}\r\n");
+    }
     (head + "\r\n").into_bytes()
 }
 
@@ -158,6 +188,8 @@ impl Listener {
             received: Vec::new(),
             has_head: false,
             has_started: false,
+            window_bits: None,
+            deflated: 0,
             block: Block::default(),
         }
     }
@@ -225,15 +257,23 @@ impl Listener {
         let is_named = head.contains("Sec-WebSocket-Protocol: fanfare.v1\r\n");
         let has_lines = self.kind.has_ids() && self.kind.is_websocket();
         assert_eq!(is_named, is_listening && has_lines, "{head}");
+        self.window_bits = deflate::agreed_window_of(&head);
+        let offered = self.kind.window_bits();
+        assert!(
+            self.window_bits.is_none() || self.window_bits == offered,
+            "{head}"
+        );
         self.has_head = is_listening;
         is_listening
     }
 
     fn take_messages(&mut self, items: &mut Vec<Item>) {
-        for (first, payload) in wire::take_frames(&mut self.received) {
+        let window_bits = self.window_bits;
+        for (first, payload) in wire::take_frames_with(&mut self.received, window_bits.is_some()) {
             match first {
-                wire::TEXT => {
-                    let text = String::from_utf8(payload).expect("the server sends UTF-8");
+                wire::TEXT | deflate::DEFLATED_TEXT => {
+                    self.deflated += u64::from(first == deflate::DEFLATED_TEXT);
+                    let text = deflate::text_of(first, payload, window_bits);
                     let is_single = matches!(self.kind, Kind::Single | Kind::NumberedSingle);
                     assert!(!is_single || !text.contains('\n'), "one message a frame");
                     items.extend(text.split('\n').map(|line| self.line(line)));

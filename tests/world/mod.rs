@@ -13,6 +13,10 @@
     reason = "test support, of which each test file uses a part"
 )]
 
+#[path = "../common/deflate.rs"]
+pub mod deflate;
+#[path = "../common/inflate.rs"]
+mod inflate;
 pub mod ledger;
 pub mod listener;
 pub mod publisher;

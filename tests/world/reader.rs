@@ -34,6 +34,8 @@ pub struct Reader {
     leaves_behind: Option<u64>,
     /// How often something was left out for it.
     pub skips: u64,
+    /// How many messages it got compressed.
+    pub deflated: u64,
     start: Option<(Start, Position)>,
     is_start_checked: bool,
     /// A gap that an event source was told in its first line, and is told again.
@@ -60,6 +62,7 @@ impl Reader {
             last_received: None,
             leaves_behind: None,
             skips: 0,
+            deflated: 0,
             start: None,
             is_start_checked: false,
             repeated_gap: None,
@@ -91,7 +94,9 @@ impl Reader {
             return;
         };
         let has_ended = listener.peer.is_closed() || listener.peer.socket().server_has_shut;
-        for item in listener.take() {
+        let items = listener.take();
+        self.deflated += mem::take(&mut listener.deflated);
+        for item in items {
             self.hear_item(item, ledger, rules);
         }
         if has_ended && let Some(listener) = self.end(ledger) {

@@ -51,6 +51,7 @@ pub(crate) struct Happened {
     pub(crate) skips: u64,
     pub(crate) forgotten_rooms: u64,
     pub(crate) repeated_posts: u64,
+    pub(crate) deflated: u64,
 }
 
 impl Happened {
@@ -62,10 +63,11 @@ impl Happened {
             skips: self.skips + other.skips,
             forgotten_rooms: self.forgotten_rooms + other.forgotten_rooms,
             repeated_posts: self.repeated_posts + other.repeated_posts,
+            deflated: self.deflated + other.deflated,
         }
     }
 
-    pub(crate) fn counts(self) -> [(&'static str, u64); 6] {
+    pub(crate) fn counts(self) -> [(&'static str, u64); 7] {
         [
             ("resumes", self.resumes),
             ("gaps", self.gaps),
@@ -73,6 +75,7 @@ impl Happened {
             ("skips", self.skips),
             ("forgotten rooms", self.forgotten_rooms),
             ("repeated posts", self.repeated_posts),
+            ("deflated", self.deflated),
         ]
     }
 }
@@ -132,6 +135,7 @@ impl Guarantee {
         self.catch_up();
         self.end();
         self.happened.skips = self.readers.iter().map(|reader| reader.skips).sum();
+        self.happened.deflated = self.readers.iter().map(|reader| reader.deflated).sum();
         self.happened
     }
 

@@ -27,6 +27,9 @@ pub(super) fn draw(random: &mut Random) -> (Config, Rules) {
     config.chat.message_rate = 0;
     config.timeouts.write_wait = SECOND * random.between(3, 30) as u32;
     config.timeouts.pong_wait = SECOND * random.between(10, 60) as u32;
+    config.compression.deflate = random.chance(80);
+    config.compression.deflate_min = *random.pick(&[1, 30, 200]);
+    config.compression.deflate_level = *random.pick(&[1, 3, 6]);
     let bite = *random.pick(&[
         Bite::Count,
         Bite::Count,
