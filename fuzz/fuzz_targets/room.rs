@@ -1,6 +1,6 @@
-//! One room against a plain model: readers of every framing join, resume at any id, stall, drain some bytes and leave,
-//! while others publish and history is let go by count, size and age. Each reader receives every message once and in
-//! order, or is told exactly how many are missing.
+//! One room against a plain model: readers of every framing, compressed ones among them, join, resume at any id, stall,
+//! drain some bytes and leave, while others publish and history is let go by count, size and age. Each reader receives
+//! every message once and in order, or is told exactly how many are missing.
 #![no_main]
 
 #[path = "../support/room.rs"]

@@ -24,6 +24,8 @@ pub struct Settings {
     skips: bool,
     linger: bool,
     short_means_blocked: bool,
+    /// How long a batch must be to be compressed.
+    deflate_min: u8,
 }
 
 #[derive(Debug, arbitrary::Arbitrary)]
@@ -59,6 +61,9 @@ impl Room {
             true => SlowPolicy::Skip,
             false => SlowPolicy::Close,
         };
+        config.compression.deflate = true;
+        config.compression.deflate_min = settings.deflate_min.into();
+        config.compression.deflate_level = 1;
         config.rooms.history = settings.history.into();
         config.rooms.history_size = settings.history_size.map_or(1 << 30, usize::from);
         config.rooms.history_age = TENTH * (u32::from(settings.age) + 1);
