@@ -84,17 +84,18 @@ fn fail(error: ProtocolError) -> Event<'static> {
     Event::Closing(close(error.close_code(), CloseReason::Protocol(error)))
 }
 
-/// A long message moves into the outbox as it is, behind a header of its own. One is compressed, however short it is,
-/// for a peer that inflates and whose window may hold it.
+/// A long message moves into the outbox as it is, behind a header of its own. For a peer that inflates every one is
+/// compressed, however short it is.
 fn echo(
     opcode: Opcode,
     payload: Cow<'_, [u8]>,
     deflater: Option<(Window, &mut Deflater)>,
     outbox: &mut Outbox,
 ) -> Event<'static> {
-    if let Some((_, deflater)) = deflater.filter(|(window, _)| window.fits(payload.len())) {
+    if let Some((window, deflater)) = deflater {
         let mut bytes = Vec::new();
-        frame::encode_deflated_frame(opcode, deflater.deflate(&payload), &mut bytes);
+        let compressed = deflater.deflate_within(window, &payload);
+        frame::encode_deflated_frame(opcode, compressed, &mut bytes);
         outbox.push_private(bytes);
         return Event::Served;
     }

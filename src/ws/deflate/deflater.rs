@@ -2,7 +2,7 @@
 
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::FLUSH_END;
+use super::{FLUSH_END, Window};
 
 /// The form of an empty message (RFC 7692 §7.2.3.6).
 const EMPTY: &[u8] = &[0x00];
@@ -29,9 +29,20 @@ impl Deflater {
 
     /// The payload of the compressed message (RFC 7692 §7.2.1), which may be longer than `text`.
     pub fn deflate(&mut self, text: &[u8]) -> &[u8] {
+        self.deflate_within(Window::MAX, text)
+    }
+
+    /// The same for a peer with such a window. A longer text is compressed in pieces of that length, each by itself:
+    /// nothing then looks back farther.
+    pub fn deflate_within(&mut self, window: Window, text: &[u8]) -> &[u8] {
         if text.is_empty() {
             return EMPTY;
         }
+        let (piece_len, flush) = match window.fits(text.len()) {
+            true => (text.len(), FlushCompress::Sync),
+            // After a full flush no byte before it is found again.
+            false => (window.reach(), FlushCompress::Full),
+        };
         let level = Compression::new(self.level);
         let state = self
             .state
@@ -40,20 +51,29 @@ impl Deflater {
         self.out.clear();
         self.out.shrink_to(SCRATCH_KEPT_MAX);
         self.out.reserve(text.len() / 2 + 64);
-        let mut rest = text;
-        loop {
-            let before = state.total_in();
-            // In this mode it fails only where no progress is possible, which room in the buffer is.
-            let _ = state.compress_vec(rest, &mut self.out, FlushCompress::Sync);
-            let taken = usize::try_from(state.total_in() - before).unwrap_or(rest.len());
-            rest = rest.get(taken..).unwrap_or_default();
-            // All is out when the buffer is not full.
-            if self.out.len() < self.out.capacity() {
-                break;
-            }
-            self.out.reserve(self.out.len());
+        for piece in text.chunks(piece_len) {
+            push_deflated(state, piece, flush, &mut self.out);
         }
         self.out.strip_suffix(FLUSH_END).unwrap_or(&self.out)
+    }
+}
+
+/// Appends what a piece becomes, up to the end of the flush.
+fn push_deflated(state: &mut Compress, piece: &[u8], flush: FlushCompress, out: &mut Vec<u8>) {
+    let mut rest = piece;
+    loop {
+        if out.len() == out.capacity() {
+            out.reserve(out.len());
+        }
+        let before = state.total_in();
+        // In this mode it fails only where no progress is possible, which room in the buffer is.
+        let _ = state.compress_vec(rest, out, flush);
+        let taken = usize::try_from(state.total_in() - before).unwrap_or(rest.len());
+        rest = rest.get(taken..).unwrap_or_default();
+        // All is out when the buffer is not full.
+        if out.len() < out.capacity() {
+            return;
+        }
     }
 }
 
@@ -79,6 +99,25 @@ mod tests {
             // RFC 7692 §7.2.3.1, and again: nothing is left of the first.
             assert_eq!(deflater.deflate(b"Hello"), b"\xf2\x48\xcd\xc9\xc9\x07\x00");
             assert_eq!(deflater.deflate(b""), b"\x00");
+        }
+    }
+
+    #[test]
+    fn in_a_small_window_nothing_is_found_again_that_lies_before_it() {
+        let mut deflater = Deflater::new(6);
+        let text: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+        let all = deflater.deflate(&text).len();
+        for bits in [8, 9, 12, 14] {
+            let window = Window::new(bits).expect("there is such a one");
+            let within = deflater.deflate_within(window, &text).to_vec();
+            assert!(inflate(&within, text.len()) == text, "{bits}");
+            assert!(within.len() > all, "{bits}");
+            let pieces = text.chunks(1 << bits).map(|piece| {
+                let piece = deflater.deflate(piece);
+                [piece, FLUSH_END].concat()
+            });
+            let pieces = pieces.collect::<Vec<_>>().concat();
+            assert_eq!(Some(&within[..]), pieces.strip_suffix(FLUSH_END), "{bits}");
         }
     }
 

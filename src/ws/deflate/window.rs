@@ -22,11 +22,16 @@ impl Window {
         self.0
     }
 
+    /// How many bytes a peer with it can look back.
+    pub fn reach(self) -> usize {
+        1 << self.0
+    }
+
     /// Whether a peer can inflate any compressed form of a text of this length: nothing looks back beyond its
     /// beginning.
     #[inline]
     pub fn fits(self, text_len: usize) -> bool {
-        self == Self::MAX || text_len <= 1 << self.0
+        self == Self::MAX || text_len <= self.reach()
     }
 }
 

@@ -174,11 +174,22 @@ fn an_echo_is_compressed_however_short_it_is() {
     assert_eq!(echoed.first, BINARY | RSV1);
     let echoed = try_inflate(&echoed.payload, 15);
     assert_eq!(echoed.as_deref(), Some(&b"\xff\xff\xff\xff"[..]));
-    let mut small = server.connect().upgraded_with("/echo", &[&offer(8)]);
-    for (len, first) in [(256, DEFLATED_TEXT), (257, TEXT)] {
-        small.send(deflated_text(&smooth(len)));
-        let frame = small.frame();
-        assert_eq!(frame.first, first, "{len}");
-        assert_eq!(small.text_of(frame), smooth(len));
+}
+
+#[test]
+fn an_echo_looks_back_no_farther_than_the_window() {
+    let server = server(&["--echo", "--max-message", "64KiB"]);
+    let mut random = Random::new(7);
+    for bits in 8..=15 {
+        let mut peer = server.connect().upgraded_with("/echo", &[&offer(bits)]);
+        let window = 1 << bits;
+        for len in [window, window + 1, 2 * window, 2 * window + 100] {
+            let half = rough(len / 2, &mut random);
+            let text = format!("{half}{half}");
+            peer.send(deflated_text(&text));
+            let frame = peer.frame();
+            assert_eq!(frame.first, DEFLATED_TEXT, "{len}");
+            assert!(peer.text_of(frame) == text, "{len}");
+        }
     }
 }
