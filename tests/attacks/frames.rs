@@ -208,7 +208,7 @@ fn ends_that_never_end() {
 }
 
 /// The code of the close frame that ends what a peer hears.
-fn end_of(peer: &mut Peer) -> Option<u16> {
+pub(crate) fn end_of(peer: &mut Peer) -> Option<u16> {
     wait_for_frame(peer, "a close frame", |received| {
         let code = received.payload.first_chunk().copied();
         (received.first == CLOSE).then_some(code.map(u16::from_be_bytes))

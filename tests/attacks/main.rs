@@ -12,6 +12,7 @@ mod asking;
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
+mod deflate;
 mod frames;
 mod machine;
 mod mutations;

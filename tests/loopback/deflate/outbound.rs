@@ -178,7 +178,7 @@ fn an_echo_is_compressed_however_short_it_is() {
 
 #[test]
 fn an_echo_looks_back_no_farther_than_the_window() {
-    let server = server(&["--echo", "--max-message", "64KiB"]);
+    let server = server(&["--echo", "--max-message", "128KiB"]);
     let mut random = Random::new(7);
     for bits in 8..=15 {
         let mut peer = server.connect().upgraded_with("/echo", &[&offer(bits)]);
