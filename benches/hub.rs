@@ -46,9 +46,25 @@ const HELD_LEN_MAX: usize = 64;
 const TEXT_LEN: usize = 64;
 /// An id's epoch and the dash behind it.
 const EPOCH_LEN: usize = 9;
+/// The length of a text that is worth to be compressed.
+const LONG_TEXT_LEN: usize = 1024;
+/// How a member listens, and whether it inflates.
+type Way = (Format, bool);
 /// The ways to listen; of the members of a mixed room, each next one takes the next.
-const PLAIN: &[Format] = &[Format::Plain];
-const MIXED: &[Format] = &[Format::Plain, Format::V1, Format::Events];
+const PLAIN: &[Way] = &[(Format::Plain, false)];
+const MIXED: &[Way] = &[
+    (Format::Plain, false),
+    (Format::V1, false),
+    (Format::Events, false),
+];
+const DEFLATED: &[Way] = &[
+    (Format::Plain, false),
+    (Format::Plain, true),
+    (Format::V1, true),
+    (Format::Events, false),
+    (Format::V1, false),
+];
+const DEFLATE_OFFER: &[u8] = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 
 /// Time stands still.
 const NOW: Now = Now {
@@ -139,23 +155,31 @@ struct Room {
     network: Prepared,
     speaker: Sink,
     drain: Rc<Drain>,
+    text_len: usize,
     frame: Vec<u8>,
-    formats: &'static [Format],
+    ways: &'static [Way],
     /// Messages so far.
     said: usize,
     ids: Rc<RefCell<Vec<ClientId>>>,
 }
 
 impl Room {
-    /// A room that keeps up to `history` messages, whose members listen in the ways of `formats`, the first in the first.
-    fn new(member_count: usize, history: u32, formats: &'static [Format]) -> Self {
+    /// A room that keeps up to `history` messages, whose members listen in these ways, the first in the first. Texts
+    /// are long where some inflate.
+    fn new(member_count: usize, history: u32, ways: &'static [Way]) -> Self {
         let mut config = Config::default();
         config.rooms.history = history;
+        config.compression.deflate = true;
+        config.chat.max_message = LONG_TEXT_LEN;
+        let text_len = match ways.iter().any(|(_, inflates)| *inflates) {
+            true => LONG_TEXT_LEN,
+            false => TEXT_LEN,
+        };
         let drain = Rc::default();
         let mut sinks: Vec<Sink> = (0..member_count)
-            .zip(formats.iter().cycle())
-            .map(|(_, format)| Sink {
-                inbox: Rc::new(RefCell::new(format.request(""))),
+            .zip(ways.iter().cycle())
+            .map(|(_, way)| Sink {
+                inbox: Rc::new(RefCell::new(request(*way))),
                 drain: Rc::clone(&drain),
             })
             .collect();
@@ -171,8 +195,9 @@ impl Room {
             },
             speaker,
             drain,
-            frame: client_frame(TEXT, &[b'x'; TEXT_LEN]),
-            formats,
+            text_len,
+            frame: client_frame(TEXT, &vec![b'x'; text_len]),
+            ways,
             said: 0,
             ids,
         };
@@ -188,21 +213,30 @@ impl Room {
     fn tell(&mut self) {
         let before = self.drain.taken.get();
         self.say();
-        assert_eq!(self.drain.taken.get() - before, self.told_len());
+        let taken = self.drain.taken.get() - before;
+        let (plain, all) = self.told_len();
+        // What is compressed takes something, and much less than without.
+        let is_right = match plain == all {
+            true => taken == all,
+            false => taken > plain && taken < plain + (all - plain) / 4,
+        };
+        assert!(is_right, "{taken} bytes, {plain} of {all} plain");
     }
 
-    /// What all members together are sent of the last message.
-    fn told_len(&self) -> usize {
+    /// What the members that do not inflate are sent of the last message, together, and what all would be.
+    fn told_len(&self) -> (usize, usize) {
         let id_len = EPOCH_LEN + self.said.ilog10() as usize + 1;
         let framed = |text_len| server_header(TEXT, text_len).as_bytes().len() + text_len;
-        let formats = self.formats.iter().cycle();
-        let lens = formats.map(|format| match format {
-            // A message this short is not compressed.
-            Format::Plain | Format::Deflated => framed(TEXT_LEN),
-            Format::V1 => framed(id_len + 1 + TEXT_LEN),
-            Format::Events => id_len + TEXT_LEN + "id: \ndata: \n\n".len(),
+        let lens = self.ways.iter().cycle().map(|(format, inflates)| {
+            let len = match format {
+                Format::Plain | Format::Deflated => framed(self.text_len),
+                Format::V1 => framed(id_len + 1 + self.text_len),
+                Format::Events => id_len + self.text_len + "id: \ndata: \n\n".len(),
+            };
+            (if *inflates { 0 } else { len }, len)
         });
-        lens.take(self.engine.client_count()).sum()
+        let lens = lens.take(self.engine.client_count());
+        lens.fold((0, 0), |sums, lens| (sums.0 + lens.0, sums.1 + lens.1))
     }
 
     /// Messages to everybody, who take nothing.
@@ -245,6 +279,15 @@ impl Room {
     }
 }
 
+fn request((format, inflates): Way) -> Vec<u8> {
+    let mut request = format.request("");
+    if inflates {
+        request.truncate(request.len() - 2);
+        request.extend_from_slice(DEFLATE_OFFER);
+    }
+    request
+}
+
 /// What `work` asked of the allocator.
 fn allocations(work: impl FnOnce()) -> Stats {
     let region = Region::new(ALLOCATOR);
@@ -256,15 +299,15 @@ fn no_laggards(
     group: &mut BenchmarkGroup<'_, WallTime>,
     member_count: usize,
     history: u32,
-    formats: &'static [Format],
+    ways: &'static [Way],
 ) {
-    let mut room = Room::new(member_count, history, formats);
+    let mut room = Room::new(member_count, history, ways);
     // Two buffers take turns beside those that are kept: one is open while the other is being read.
     (0..history + 2).for_each(|_| room.tell());
     let stats = allocations(|| (0..COUNTED_TURNS).for_each(|_| room.tell()));
     println!(
         "{member_count} members, ways to listen: {}, {history} messages kept, {COUNTED_TURNS} turns: {} allocations, {} reallocations",
-        formats.len(),
+        ways.len(),
         stats.allocations,
         stats.reallocations
     );
@@ -309,14 +352,15 @@ fn laggards(group: &mut BenchmarkGroup<'_, WallTime>, member_count: usize) {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let kept = Config::default().rooms.history;
-    for (name, history, formats) in [
+    for (name, history, ways) in [
         ("one message a turn", kept, PLAIN),
         ("no history", 0, PLAIN),
         ("lines, numbered lines and events", kept, MIXED),
+        ("the same beside compressed lines", kept, DEFLATED),
     ] {
         let mut group = criterion.benchmark_group(name);
         for member_count in MEMBER_COUNTS {
-            no_laggards(&mut group, member_count, history, formats);
+            no_laggards(&mut group, member_count, history, ways);
         }
         group.finish();
     }

@@ -41,7 +41,7 @@
 //! | the history of all rooms | `--max-history` |
 //! | the rooms | `--max-rooms`, with the defaults 10 MB |
 //! | idempotency keys | 100,000 of all rooms together: 20 MB |
-//! | free buffers | 1 MiB for texts, 1 MiB for other framings |
+//! | free buffers | 1 MiB for texts, 1 MiB for other framings, 1 MiB for compressed ones |
 //! | clients | `--max-clients` times what is not in the sums above: heads and messages that are not whole |
 //!
 //! For a large `--max-message` choose `--max-clients` to fit. The allocator may keep what was freed: what is resident

@@ -262,7 +262,7 @@ impl Batch {
 }
 
 /// How large the buffer of a text should be.
-fn needed_capacity(text_len: usize) -> usize {
+pub(super) fn needed_capacity(text_len: usize) -> usize {
     (SERVER_HEADER_MAX + text_len).next_multiple_of(BUFFER_GRAIN)
 }
 

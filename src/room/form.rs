@@ -1,6 +1,6 @@
 //! A batch's bytes in one framing.
 
-use super::batch::is_oversized;
+use super::batch::{is_oversized, needed_capacity};
 use super::framing::{EVENT_DATA, EVENT_END, EVENT_ID, Framing, header, lines};
 use super::id::Id;
 use crate::ws::frame::SERVER_HEADER_MAX;
@@ -54,7 +54,7 @@ impl Form {
 
     /// Frames a compressed body, in an empty buffer.
     pub fn deflated(framing: Framing, body: &[u8], mut bytes: Vec<u8>) -> Self {
-        let len = SERVER_HEADER_MAX + body.len();
+        let len = needed_capacity(body.len());
         if is_oversized(&bytes, len) {
             bytes = Vec::new();
         }

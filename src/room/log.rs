@@ -209,7 +209,7 @@ impl Log {
         let form = match is_deflated {
             false => batch.form_in(framing, epoch, pool.framed.take()),
             true => match pool.compression.deflate(batch.body(framing.plain())) {
-                Some(body) => Form::deflated(framing, body, pool.framed.take()),
+                Some(body) => Form::deflated(framing, body, pool.deflated.take()),
                 None => Form::none(),
             },
         };

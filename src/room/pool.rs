@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::batch::{Forms, KEPT_CAPACITY_MAX};
 use super::compression::Compression;
+use super::framing::DERIVED;
 use crate::time::Tick;
 
-/// How many bytes of free buffers are kept for all rooms together, for batches and for their framings each.
+/// How many bytes of free buffers are kept for all rooms together: for batches, for their framings and for compressed
+/// ones each.
 pub(super) const POOL_LEN_MAX: usize = 1024 * 1024;
 /// The most sets of framings that are kept for use.
 const FREE_FORMS_MAX: usize = 64;
@@ -33,6 +35,8 @@ pub struct Pool {
     pub(super) texts: Buffers,
     /// Buffers for their other framings.
     pub(super) framed: Buffers,
+    /// Buffers for the compressed ones, which are much shorter.
+    pub(super) deflated: Buffers,
     #[expect(clippy::vec_box, reason = "the boxes are what is kept for use")]
     pub(super) free_forms: Vec<Box<Forms>>,
     pub(super) compression: Compression,
@@ -48,6 +52,7 @@ impl Pool {
             now: Tick::START,
             texts: Buffers::default(),
             framed: Buffers::default(),
+            deflated: Buffers::default(),
             free_forms: Vec::new(),
             compression,
             needed_len: 0,
@@ -67,8 +72,12 @@ impl Pool {
 
     /// Takes the buffers of framings back.
     pub(super) fn put_forms(&mut self, mut forms: Box<Forms>) {
-        for form in forms.iter_mut() {
-            self.framed.put(mem::take(form).into_buffer());
+        for (form, framing) in forms.iter_mut().zip(DERIVED) {
+            let buffers = match framing.window() {
+                Some(_) => &mut self.deflated,
+                None => &mut self.framed,
+            };
+            buffers.put(mem::take(form).into_buffer());
         }
         if self.free_forms.len() < FREE_FORMS_MAX {
             self.free_forms.push(forms);
