@@ -154,5 +154,5 @@ fn coded(bits: &mut Bits<'_>, codes: &[Code; 2], window: usize, out: &mut Vec<u8
 /// A number with some of its highest bits in a symbol, and the rest behind it: `steps` symbols for each power of two.
 fn scaled(bits: &mut Bits<'_>, symbol: usize, steps: usize) -> Option<usize> {
     let count = symbol / steps - 1;
-    Some((steps + symbol % steps << count) + bits.take(count)?)
+    Some(((steps + symbol % steps) << count) + bits.take(count)?)
 }

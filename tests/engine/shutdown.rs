@@ -195,7 +195,7 @@ fn a_shutdown_is_announced_for_the_drain_delay_and_clients_are_served_meanwhile(
     assert!(!world.engine.is_draining());
     world.pass(SECOND + SECOND / 10);
     assert!(world.engine.is_draining());
-    world.pass(5 * SECOND);
+    world.pass(6 * SECOND);
     for member in [&before, &after] {
         let last = member.take_frames().pop();
         assert_eq!(last, Some(close_frame(1001, "server is going away")));
