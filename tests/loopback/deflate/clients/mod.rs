@@ -14,6 +14,7 @@ use crate::browser::{Browser, Page};
 use crate::common::Server;
 use crate::common::deflate::{DEFLATED_TEXT, deflated_text};
 use crate::common::program::Program;
+use crate::common::rooms::Listener;
 
 /// How many rounds are played; in each one every client says something.
 const ROUNDS: usize = 5;
@@ -235,7 +236,7 @@ fn npm_and_pypi_clients_get_what_all_get_and_send_compressed() {
         server.listen_sse("/room/a"),
         listen_deflated(&server, "/ws/a"),
     ];
-    let start = numbered.each_mut().map(|it| it.expect_fresh())[0].clone();
+    let start = numbered.each_mut().map(Listener::expect_fresh)[0].clone();
     let mut seq = start.seq;
     for round in 0..ROUNDS {
         for speaker in 0..=clients.len() {
@@ -252,7 +253,7 @@ fn npm_and_pypi_clients_get_what_all_get_and_send_compressed() {
             let line = format!("{} {text}", start.at(seq));
             numbered
                 .iter_mut()
-                .for_each(|it| it.expect(&[line.clone()]));
+                .for_each(|it| it.expect(std::slice::from_ref(&line)));
         }
     }
     for (client, [sent, received]) in clients.iter().zip(tap.long_frames()) {
