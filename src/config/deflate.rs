@@ -36,7 +36,7 @@ pub struct DeflateSettings {
         long,
         env = "FANFARE_DEFLATE_LEVEL",
         value_name = "LEVEL",
-        default_value = "6",
+        default_value = "3",
         value_parser = parse_level,
         hide_env = true
     )]
