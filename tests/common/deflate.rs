@@ -19,10 +19,12 @@ pub(crate) const DEFLATE_OFFER: &str = "Sec-WebSocket-Extensions: permessage-def
 pub(crate) const WINDOW_MAX: u8 = 15;
 /// What every compressed message leaves out at its end (RFC 7692 §7.2.1).
 const FLUSH_END: &[u8] = b"\x00\x00\xff\xff";
+/// The server's level by default.
+const LEVEL: u32 = 3;
 
 thread_local! {
     // Making one takes longer than most messages do.
-    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::default(), false));
+    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(LEVEL), false));
     static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
 }
 

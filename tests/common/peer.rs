@@ -302,8 +302,7 @@ impl Peer {
 
     /// Reads a close frame with this code, then the end of the stream; the reason in words beside the code.
     pub(crate) fn expect_close(&mut self, code: u16) -> String {
-        let frame = self.frame();
-        assert_eq!(frame.first, wire::CLOSE, "{frame:?}");
+        let frame = self.frame_of(wire::CLOSE);
         let (sent, words) = frame.payload.split_first_chunk().expect("a code");
         assert_eq!(u16::from_be_bytes(*sent), code, "{frame:?}");
         let words = String::from_utf8(words.to_vec()).expect("a reason is UTF-8");

@@ -171,9 +171,9 @@ fn fanfare_health_waits_five_seconds_however_slowly_the_answer_comes() {
 }
 
 #[test]
-fn flags_of_the_server_do_not_belong_to_health() {
+fn flags_before_the_word_say_where_the_server_is() {
     let mut command = fanfare();
     command.args(["--addr", ":1", "health"]);
-    let line = assert_fails(command, 2);
-    assert!(line.contains("--help"), "{line}");
+    let line = assert_fails(command, 1);
+    assert!(line.contains("http://localhost:1/healthz: "), "{line}");
 }
