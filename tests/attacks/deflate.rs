@@ -102,6 +102,11 @@ fn a_million_empty_compressed_fragments() {
         let fragments = frame(CONTINUE, b"").repeat(10_000);
         for _ in 0..100 {
             peer.send(&fragments);
+            // The patience is for each ten thousand.
+            peer.send(frame(PING, b""));
+            wait_for_frame(&mut peer, "a pong", |received| {
+                (received.first == PONG).then_some(())
+            });
         }
         assert!(scene.growth() < 4 * MIB, "{}", scene.growth());
         peer.send(frame(END, end));
