@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn in_a_small_window_nothing_is_found_again_that_lies_before_it() {
         let mut deflater = Deflater::new(6);
-        let text: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+        let text: Vec<u8> = (0..=255).cycle().take(3_000).collect();
         let all = deflater.deflate(&text).len();
-        for bits in [8, 9, 12, 14] {
+        for bits in [8, 9, 11] {
             let window = Window::new(bits).expect("there is such a one");
             let within = deflater.deflate_within(window, &text).to_vec();
             assert!(inflate(&within, text.len()) == text, "{bits}");
