@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub metrics: Metrics,
     /// What there is.
     pub state: State,
+    /// What compression has saved since the start.
+    pub compression: Compression,
     /// What the kernel counts.
     pub process: Option<Process>,
 }
@@ -44,6 +46,15 @@ pub struct State {
     pub max_queued: usize,
     pub history_len: usize,
     pub max_history: usize,
+}
+
+/// The messages that were compressed, in bytes, each counted once however many readers it has.
+#[derive(Debug)]
+pub struct Compression {
+    /// As they were published.
+    pub input_len: u64,
+    /// As they are sent.
+    pub output_len: u64,
 }
 
 impl Snapshot {
@@ -69,6 +80,7 @@ impl Collector for Snapshot {
         self.state.encode(&self.metrics, &mut families)?;
         encode_connections(&self.metrics, &mut families)?;
         encode_messages(&self.metrics, &mut families)?;
+        self.compression.encode(&mut families)?;
         encode_turns(&self.metrics, &mut families)?;
         match &self.process {
             Some(process) => process.encode(&mut families),
@@ -218,6 +230,16 @@ fn encode_messages(metrics: &Metrics, families: &mut Families<'_>) -> fmt::Resul
         Some(&Unit::Bytes),
         metrics.sent_len,
     )
+}
+
+impl Compression {
+    fn encode(&self, families: &mut Families<'_>) -> fmt::Result {
+        let bytes = Some(&Unit::Bytes);
+        let help = "Bytes of messages that were compressed, before";
+        families.counter("fanfare_deflate_input", help, bytes, self.input_len)?;
+        let help = "Bytes of messages that were compressed, after";
+        families.counter("fanfare_deflate_output", help, bytes, self.output_len)
+    }
 }
 
 fn encode_turns(metrics: &Metrics, families: &mut Families<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::compression::Compression;
+use super::compression::{Compression, CompressionCounts};
 use super::id::Id;
 use super::keys::Keys;
 use super::log::Log;
@@ -235,6 +235,11 @@ impl Hub {
             self.news.push_back((self.now + linger, id));
         }
         room.is_listed = true;
+    }
+
+    /// What compression has saved so far.
+    pub fn compression_counts(&self) -> CompressionCounts {
+        self.pool.compression.counts
     }
 
     /// The compressor that all share.

@@ -13,12 +13,14 @@ use fanfare::config::{Config, SlowPolicy};
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// The names of all metrics.
-pub(crate) const NAMES: [&str; 30] = [
+pub(crate) const NAMES: [&str; 32] = [
     "fanfare_accept_failures_total",
     "fanfare_accepted_connections_total",
     "fanfare_build_info",
     "fanfare_clients",
     "fanfare_closes_total",
+    "fanfare_deflate_input_bytes_total",
+    "fanfare_deflate_output_bytes_total",
     "fanfare_deliveries_total",
     "fanfare_history_bytes",
     "fanfare_joins_total",
@@ -242,6 +244,31 @@ fn each_delivery_is_counted_and_nobody_for_what_was_said_before_it_came() {
         );
         assert_eq!(told.value("fanfare_messages_total{via=\"websocket\"}"), 3.0);
     }
+}
+
+#[test]
+fn what_is_compressed_is_counted_once_for_all_readers_before_and_after() {
+    let mut world = World::with(|config| config.compression.deflate = true);
+    let readers = [0; 3].map(|_| listen(&mut world, Kind::DeflatedLines(15), ""));
+    listen(&mut world, Kind::Lines, "");
+    let compressed = |world: &mut World| {
+        let told = scrape(world);
+        let of = |end| told.value(&format!("fanfare_deflate_{end}_bytes_total"));
+        (of("input"), of("output"))
+    };
+    let text = "{\"kind\":\"tick\"}".repeat(20);
+    world.post(&Post::new("", &text));
+    let frames = readers.each_ref().map(|reader| reader.peer.take());
+    let [first, len, payload @ ..] = &frames[0][..] else {
+        panic!("nothing came");
+    };
+    assert_eq!((*first, usize::from(*len)), (0xc1, payload.len()));
+    assert!(frames.iter().all(|frame| *frame == frames[0]));
+    let expected = (text.len() as f64, payload.len() as f64);
+    assert_eq!(compressed(&mut world), expected);
+    // Too short to be compressed.
+    world.post(&Post::new("", "hello"));
+    assert_eq!(compressed(&mut world), expected);
 }
 
 #[test]
