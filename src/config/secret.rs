@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -48,13 +48,18 @@ impl SecretFile {
     /// # Errors
     /// Why the file cannot be used, in words that follow its name.
     pub fn read(path: &Path) -> Result<Self, String> {
+        let unreadable = |error| format!("it cannot be read: {error}");
+        // At SIGHUP the loop would wait for a pipe that nobody writes to.
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err("it is no regular file".to_owned());
+        }
         let mut content = Vec::new();
         File::open(path)
             .and_then(|file| {
                 file.take(SECRET_FILE_MAX as u64 + 1)
                     .read_to_end(&mut content)
             })
-            .map_err(|error| format!("it cannot be read: {error}"))?;
+            .map_err(unreadable)?;
         if content.len() > SECRET_FILE_MAX {
             return Err(format!("it is longer than {SECRET_FILE_MAX} bytes"));
         }
@@ -78,7 +83,6 @@ impl SecretFile {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::path::PathBuf;
 
     use super::*;
@@ -135,7 +139,9 @@ mod tests {
         assert!(scratch.read(&longest).is_ok());
         let longer = refusal(scratch.read(&[&longest[..], b"a"].concat()));
         assert!(longer.starts_with("it is longer than"), "{longer}");
-        let directory = refusal(SecretFile::read(&std::env::temp_dir()));
-        assert!(directory.starts_with("it cannot be read: "), "{directory}");
+        for path in ["/dev/zero", "/"] {
+            let refusal = refusal(SecretFile::read(Path::new(path)));
+            assert_eq!(refusal, "it is no regular file");
+        }
     }
 }
