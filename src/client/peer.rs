@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// A peer's address and port, or those of the client that a proxy speaks for; port 0 where the proxy does not say it.
 /// IPv4 addresses are held in their IPv6 form, and scopes are left out.
 ///
-/// A peer on a Unix socket would have no address here: whether such a peer is trusted is asked where
-/// `NetworkSettings::trusts` is called with [`PeerAddr::ip`].
+/// A peer on a Unix socket has the address [`PeerAddr::UNIX`], which is in the network that the setting
+/// `--trusted-proxy unix` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr {
     ip: [u8; 16],

@@ -99,8 +99,8 @@ pub struct NetworkSettings {
     pub allow_origin: Vec<Origins>,
 
     /// A network whose proxies tell the client's address, in X-Forwarded-For or, where that is missing, in Forwarded:
-    /// 10.0.0.0/8, fd00::/8, or one address; repeatable, or separated by commas. Its own addresses have no limit
-    /// per address
+    /// 10.0.0.0/8, fd00::/8, one address, or unix for those on Unix sockets; repeatable, or separated by commas. Its own
+    /// addresses have no limit per address
     #[arg(
         long,
         env = "FANFARE_TRUSTED_PROXY",
