@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use fanfare::config::{Config, settings_template};
+use fanfare::config::{Config, DEFAULT_ADDR, settings_template};
 
 /// What clap does not know of the program.
 const MANUAL: &str = r#".SH "SIGNALS"
@@ -22,7 +22,7 @@ End. Clients get what is queued for them and a close frame, spread over the time
 the program at once.
 .TP
 \fBSIGHUP\fR
-Read the settings file anew. What is wrong is logged, and the old stays.
+Read the settings file, and the files of tokens and keys, anew. What is wrong is logged, and the old stays.
 .SH "EXIT STATUS"
 .TP
 0
@@ -174,6 +174,70 @@ fn shells_take_the_completions() {
             assert!(output.status.success(), "{shell}: {output:?}");
         }
     }
+}
+
+// What the files say of each other.
+
+/// The value of a line of one of the files.
+fn value(file: &str, name: &str) -> String {
+    let text = fs::read_to_string(packaging().join(file)).expect("it is there");
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name));
+    let value = values.next().expect(name).to_owned();
+    assert!(values.next().is_none(), "{name} stands twice in {file}");
+    value
+}
+
+#[test]
+fn the_ports_of_the_files_are_those_of_the_server_and_the_documents() {
+    let default = format!(":{}", value("fanfare.socket", "ListenStream="));
+    assert_eq!(default, DEFAULT_ADDR);
+    assert_eq!(format!(":{}", value("Dockerfile", "EXPOSE ")), DEFAULT_ADDR);
+    let admin = value("fanfare-admin.socket", "ListenStream=");
+    assert!(include_str!("../README.md").contains(&format!("`{admin}`")));
+    let target = admin.replace("127.0.0.1", "localhost");
+    let document = include_str!("../docs/operating.md");
+    assert!(document.contains(&format!("targets: [\"{target}\"]")));
+}
+
+#[test]
+fn the_image_is_checked_by_the_program_in_it() {
+    let program = value("Dockerfile", "ENTRYPOINT [\"/");
+    let program = program.strip_suffix("\"]").expect("it has no arguments");
+    assert_eq!(program, Config::command().get_name());
+    let check = value("Dockerfile", "HEALTHCHECK ");
+    let (_, command) = check.split_once("CMD ").expect("a command");
+    assert_eq!(command, format!("[\"/{program}\", \"health\"]"));
+}
+
+#[test]
+fn the_debian_package_has_all_that_is_installed() {
+    let manifest = include_str!("../Cargo.toml");
+    let (_, deb) = manifest
+        .split_once("[package.metadata.deb]")
+        .expect("it is there");
+    let (deb, _) = deb.split_once("\n\n").expect("another table follows");
+    let mut installed = 0;
+    for folder in [packaging(), packaging().join("completions")] {
+        for entry in fs::read_dir(folder).expect("it is there") {
+            let path = entry.expect("it can be read").path();
+            let file = path.strip_prefix(env!("CARGO_MANIFEST_DIR"));
+            let file = file.expect("it is in there").to_str().expect("a name");
+            // The package's own metadata names these two units; the others are no part of an installation.
+            let is_left_out = path.is_dir()
+                || [
+                    "fanfare.service",
+                    "fanfare.socket",
+                    "Dockerfile",
+                    "alerts.test.yml",
+                ]
+                .iter()
+                .any(|name| file.ends_with(&format!("/{name}")));
+            let is_there = deb.contains(&format!("[\"{file}\","));
+            assert_ne!(is_there, is_left_out, "{file}");
+            installed += usize::from(is_there);
+        }
+    }
+    assert_eq!(installed, 8);
 }
 
 /// The output of a program; `None`, with a word, if it is not there.

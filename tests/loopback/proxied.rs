@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use rustix::process::Signal;
 
-use crate::common::wire::request;
+use crate::common::eventually;
+use crate::common::wire::{get, request};
 use crate::proxies::{Proxy, Recipe, recipes};
 
 /// A client that is not on the proxy's address.
@@ -75,9 +76,9 @@ fn an_event_passes_each_proxy_while_the_response_is_open() {
 
 #[test]
 fn the_checks_of_haproxy_leave_no_warning() {
-    for check in ["option httpchk GET /", "option tcp-check"] {
+    for check in ["option httpchk GET /readyz", "option tcp-check"] {
         let mut recipe = recipe("haproxy", true);
-        let text = recipe.text.replace("option httpchk GET /", check);
+        let text = recipe.text.replace("option httpchk GET /readyz", check);
         recipe.text = text.replace(" check\n", " check inter 50ms\n");
         assert!(recipe.text.contains(check) && recipe.text.contains("inter 50ms"));
         let mut server = recipe.start_server();
@@ -97,6 +98,32 @@ fn the_checks_of_haproxy_leave_no_warning() {
             assert!(line.contains("INFO") && line.contains(part), "{line}");
         }
     }
+}
+
+#[test]
+fn haproxy_sends_nobody_to_a_server_that_is_going_away() {
+    let mut recipe = recipe("haproxy", true);
+    recipe.text = recipe.text.replace(" check\n", " check inter 50ms\n");
+    let server = recipe.start_server_with(&["--drain-delay", "1h"]);
+    let Some(proxy) = Proxy::start(&recipe, &server) else {
+        return;
+    };
+    let answer = || {
+        let mut peer = proxy.connect_from(CLIENT);
+        // It may be turned away before it has said anything.
+        peer.try_send(get("/limits.json").as_bytes());
+        peer.finish_and_take_all()
+    };
+    let mut member = proxy.ask_from(CLIENT, &recipe, &proxy.origin());
+    member.expect_upgrade();
+    assert!(answer().starts_with(b"HTTP/1.1 200"));
+    server.signal("TERM");
+    eventually("the proxy turns clients away", || {
+        answer().is_empty().then_some(())
+    });
+    // Those who are there stay until the delay is over.
+    member.say("hello");
+    assert_eq!(member.hear(), "hello");
 }
 
 #[test]
