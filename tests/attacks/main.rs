@@ -24,4 +24,5 @@ mod readers;
 mod requests;
 mod rooms;
 mod scene;
+mod scrapes;
 mod smuggling;

@@ -75,6 +75,18 @@ impl Server {
         }
     }
 
+    /// Where the admin is served over TCP, by the announcement.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        let admin = self.announcement.split_once(", admin on http://");
+        let addr = admin.and_then(|(_, url)| url.strip_suffix('/')?.parse().ok());
+        addr.expect(&self.announcement)
+    }
+
+    /// A raw connection to the admin.
+    pub(crate) fn connect_admin(&self) -> Peer {
+        Peer::connect(self.admin_addr())
+    }
+
     /// A raw connection on which nothing has been said.
     pub(crate) fn connect(&self) -> Peer {
         Peer::connect(self.addr)

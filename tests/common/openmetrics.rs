@@ -2,6 +2,7 @@
 //! scrapers would not mind.
 
 #![allow(dead_code, reason = "each test file uses a part of this module")]
+#![allow(clippy::panic, reason = "a test fails at a sample that is not there")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

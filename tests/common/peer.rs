@@ -21,6 +21,7 @@ pub(crate) struct Peer {
     consumed: usize,
     /// The bits of its window, if it was agreed on that messages may be compressed.
     window_bits: Option<u8>,
+    received_len: usize,
 }
 
 /// An HTTP response.
@@ -93,7 +94,13 @@ impl Peer {
             received: Vec::new(),
             consumed: 0,
             window_bits: None,
+            received_len: 0,
         }
+    }
+
+    /// How many bytes have come in all.
+    pub(crate) fn received_len(&self) -> usize {
+        self.received_len
     }
 
     /// Another handle on the same socket, to write from another thread.
@@ -391,6 +398,7 @@ impl Peer {
                     return Err(error);
                 }
                 Ok(len) => {
+                    self.received_len += len;
                     self.received.extend(buffer.iter().take(len));
                     return Ok(len);
                 }

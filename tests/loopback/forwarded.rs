@@ -13,7 +13,7 @@ fn stranger(server: &Server) -> Peer {
 }
 
 /// Asks for something and goes: the log has the line of its end.
-fn ask(mut peer: Peer, fields: &[&str]) {
+pub(crate) fn ask(mut peer: Peer, fields: &[&str]) {
     let fields = [&["Host: chat.example", "Connection: close"], fields].concat();
     peer.send(request("GET /limits.json HTTP/1.1", &fields));
     assert_eq!(peer.response().status, 200);
@@ -21,7 +21,7 @@ fn ask(mut peer: Peer, fields: &[&str]) {
 }
 
 /// Lines of the log about connections that were closed, once the server has ended.
-fn closed(mut server: Server) -> Vec<String> {
+pub(crate) fn closed(mut server: Server) -> Vec<String> {
     server.signal("TERM");
     assert!(server.wait_for_exit().success());
     let mut log = server.output().1;

@@ -16,7 +16,7 @@ fn health(url: &str) -> Command {
     command
 }
 
-fn assert_healthy(command: Command) {
+pub(crate) fn assert_healthy(command: Command) {
     let what = format!("{command:?}");
     let (code, stdout, stderr) = run(command);
     assert_eq!(code, Some(0), "{what}: {stderr:?}");

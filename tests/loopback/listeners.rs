@@ -17,7 +17,7 @@ use crate::common::{Peer, Server, assert_fails, eventually, fanfare};
 use crate::lifecycle::on_free_port;
 
 /// The address of a path.
-fn unix(path: &Path) -> String {
+pub(crate) fn unix(path: &Path) -> String {
     format!("unix:{}", path.display())
 }
 
@@ -295,17 +295,8 @@ fn the_file_of_another_socket_in_the_same_place_is_not_removed() {
 
 // The admin address.
 
-/// Where the admin is served, by the announcement.
-fn admin_addr(server: &Server) -> std::net::SocketAddr {
-    let (_, url) = server
-        .announcement
-        .split_once(", admin on http://")
-        .expect(&server.announcement);
-    let addr = url.strip_suffix('/').and_then(|addr| addr.parse().ok());
-    addr.expect(&server.announcement)
-}
-
-fn with_admin(flags: &[&str]) -> Server {
+/// A server with an admin address.
+pub(crate) fn with_admin(flags: &[&str]) -> Server {
     Server::start(&[&["--admin-addr", "127.0.0.1:0"], flags].concat())
 }
 
@@ -326,14 +317,14 @@ fn nothing_public_is_served_on_the_admin_address() {
         upgrade("/ws"),
         upgrade("/echo"),
     ] {
-        let mut peer = Peer::connect(admin_addr(&server));
+        let mut peer = server.connect_admin();
         peer.send(&request);
         assert_eq!(peer.response().status, 404, "{request}");
         let mut peer = server.connect();
         peer.send(&request);
         assert_ne!(peer.response_without_body().status, 404, "{request}");
     }
-    let mut peer = Peer::connect(admin_addr(&server));
+    let mut peer = server.connect_admin();
     peer.send("POST /room/a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
     assert_eq!(peer.response().status, 404);
 }
@@ -347,7 +338,7 @@ fn the_admin_is_served_when_every_seat_is_taken_and_the_backlog_is_flooded() {
         .map(|_| server.connect())
         .collect();
     for _ in 0..3 {
-        assert_eq!(admin_status(Peer::connect(admin_addr(&server))), 404);
+        assert_eq!(admin_status(server.connect_admin()), 404);
     }
     member.say("hello");
     member.expect_frame(TEXT, b"hello");
@@ -371,7 +362,7 @@ fn the_admin_is_served_while_connections_pour_in() {
             .collect();
         let mut served = 0;
         while !pouring.iter().all(ScopedJoinHandle::is_finished) || served == 0 {
-            assert_eq!(admin_status(Peer::connect(admin_addr(&server))), 404);
+            assert_eq!(admin_status(server.connect_admin()), 404);
             served += 1;
         }
     });
@@ -380,7 +371,7 @@ fn the_admin_is_served_while_connections_pour_in() {
 #[test]
 fn the_admin_has_so_many_seats_and_gets_them_back() {
     let server = with_admin(&["--max-clients-per-ip", "1"]);
-    let connect = || Peer::connect(admin_addr(&server));
+    let connect = || server.connect_admin();
     let mut crowd: Vec<Peer> = (0..ADMIN_CLIENTS_MAX).map(|_| connect()).collect();
     for peer in &mut crowd {
         peer.send(get("/"));

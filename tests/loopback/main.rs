@@ -1,6 +1,7 @@
 //! The binary over loopback sockets: the protocol, the chat, the timeouts, the page, starting and ending.
 
 mod access;
+mod admin;
 mod assets;
 mod bodies;
 mod browser;
@@ -15,6 +16,8 @@ mod health;
 mod http;
 mod lifecycle;
 mod listeners;
+#[path = "../common/openmetrics.rs"]
+mod openmetrics;
 mod origins;
 mod page;
 mod protocol_doc;

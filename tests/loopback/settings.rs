@@ -11,11 +11,11 @@ use crate::common::{Server, assert_fails, fanfare, run};
 use crate::lifecycle::on_free_port;
 
 /// A settings file, removed when the test is over.
-struct SettingsFile(PathBuf);
+pub(crate) struct SettingsFile(PathBuf);
 
 impl SettingsFile {
     /// A file of this name, which no other test uses.
-    fn new(name: &str, text: &str) -> Self {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let file = Self(path.with_extension("toml"));
         file.write(text);
@@ -23,17 +23,17 @@ impl SettingsFile {
     }
 
     /// As editors and orchestrators do it: never half of it is there.
-    fn write(&self, text: &str) {
+    pub(crate) fn write(&self, text: &str) {
         let fresh = self.0.with_extension("new");
         fs::write(&fresh, text).expect("it can be written");
         fs::rename(&fresh, &self.0).expect("it can be replaced");
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().expect("it is UTF-8")
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = on_free_port();
         command.args(["--config", self.path()]);
         command
@@ -57,14 +57,14 @@ fn assert_message_max(server: &Server, max: usize) {
     peer.expect_close(1009);
 }
 
-fn upgrade_status(server: &Server, origin: &str) -> u16 {
+pub(crate) fn upgrade_status(server: &Server, origin: &str) -> u16 {
     let mut peer = server.connect();
     peer.send(upgrade_with(&[&format!("Origin: {origin}")]));
     peer.response_without_body().status
 }
 
 /// What `--print-config` prints.
-fn printed(mut command: Command) -> String {
+pub(crate) fn printed(mut command: Command) -> String {
     command.arg("--print-config");
     let (status, stdout, stderr) = run(command);
     assert_eq!(status, Some(0), "{stderr:?}");

@@ -126,6 +126,28 @@ fn a_socket_with_the_name_of_the_admin_is_the_admins() {
     }
 }
 
+/// The name that a socket unit gives to its sockets.
+fn name_in(unit: &'static str) -> &'static str {
+    let mut lines = unit.lines();
+    let name = lines.find_map(|line| line.strip_prefix("FileDescriptorName="));
+    name.expect("the unit names its sockets")
+}
+
+#[test]
+fn the_sockets_of_the_packages_units_are_what_their_names_say() {
+    let names = [
+        name_in(include_str!("../../packaging/fanfare.socket")),
+        name_in(include_str!("../../packaging/fanfare-admin.socket")),
+    ];
+    let (public, admin) = (tcp_listener(), tcp_listener());
+    let command = with_two_sockets(second(&public), second(&admin), &names.join(":"));
+    let server = Server::spawn(command);
+    let addr = admin.local_addr().expect("an address");
+    assert_eq!(server.admin_addr(), addr);
+    assert_eq!(server.addr.port(), port(&public));
+    end(server);
+}
+
 #[test]
 fn a_socket_for_the_admin_alone_leaves_the_address_as_it_is_set() {
     let admin = tcp_listener();
