@@ -70,6 +70,16 @@ fn warn_of_slips() {
     }
 }
 
+/// Whoever has the key may say what others may do.
+fn warn_of_short_key(config: &Config) {
+    if config.access.has_short_jwt_key() {
+        warn!(
+            "the key of --jwt-key is shorter than {JWT_KEY_LEN_MIN} bytes and may be guessed; make one with \
+             openssl rand -hex 32"
+        );
+    }
+}
+
 /// Asks a running server whether it lives, by default the one that these settings are for.
 fn health(url: Option<&str>, config: &Config) -> Result<(), String> {
     let target = match url {
@@ -83,12 +93,7 @@ fn serve(loaded: Loaded, filter: EnvFilter) -> Result<(), Box<dyn Error>> {
     let config = loaded.config.clone();
     let filter = log::start(&config.log, filter)?;
     warn_of_slips();
-    if config.access.has_short_jwt_key() {
-        warn!(
-            "the key of --jwt-key is shorter than {JWT_KEY_LEN_MIN} bytes and may be guessed; make one with \
-             openssl rand -hex 32"
-        );
-    }
+    warn_of_short_key(&config);
     let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let client_limit = config.client_limit(usize::try_from(descriptors)?)?;
     let server = Server::bind(config, client_limit)?;
@@ -122,6 +127,7 @@ impl Reload for Settings {
                 "these settings hold until the server is started anew"
             );
         }
+        warn_of_short_key(&fresh.config);
         // It fails only where the log is gone, and then there is nobody to tell.
         let _ = self.filter.reload(filter);
         Ok(fresh.config)

@@ -125,6 +125,16 @@ fn a_key_out_of_a_file_is_replaced_and_a_bad_file_changes_nothing() {
 }
 
 #[test]
+fn a_key_that_may_be_guessed_is_warned_of_when_it_comes() {
+    let file = SettingsFile::new("admin-key", &format!("jwt-key = '{KEY}'\n"));
+    let server = Server::spawn(file.command());
+    file.write(&format!("jwt-key = '{}'\n", &KEY[1..]));
+    reload(&server, READ, 1);
+    server.wait_for_log_lines(&["WARN", "shorter than 32 bytes"], 1);
+    end(server);
+}
+
+#[test]
 fn hosts_origins_and_tokens_of_the_settings_file_are_read_anew_together() {
     let file = SettingsFile::new("admin-anew", "allow-host = 'chat.example'\n");
     let server = Server::spawn(file.command());
