@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -233,14 +233,19 @@ impl Peer {
     /// Reads a frame, which must be unmasked, as short as can be, and without reserved bits but for what was agreed on.
     pub(crate) fn frame(&mut self) -> Frame {
         loop {
-            let unread = self.received.get(self.consumed..).unwrap_or_default();
-            let frame = wire::decode_with(unread, self.window_bits.is_some());
-            if let Some(((first, payload), len)) = frame {
-                self.consumed += len;
-                return Frame { first, payload };
+            if let Some(frame) = self.received_frame() {
+                return frame;
             }
             self.receive_more();
         }
+    }
+
+    /// The next frame, if all of it is received already.
+    pub(crate) fn received_frame(&mut self) -> Option<Frame> {
+        let unread = self.received.get(self.consumed..).unwrap_or_default();
+        let ((first, payload), len) = wire::decode_with(unread, self.window_bits.is_some())?;
+        self.consumed += len;
+        Some(Frame { first, payload })
     }
 
     /// Reads a frame that must be of this kind. On a busy machine a test may take longer than a ping, which is skipped.
@@ -387,7 +392,7 @@ impl Peer {
     }
 
     /// Reads once; 0 at the end of the stream.
-    fn receive(&mut self) -> std::io::Result<usize> {
+    pub(crate) fn receive(&mut self) -> std::io::Result<usize> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match self.stream.read(&mut buffer) {
@@ -404,6 +409,12 @@ impl Peer {
                 }
             }
         }
+    }
+}
+
+impl AsFd for Peer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

@@ -252,6 +252,7 @@ impl Listener {
             .collect();
         match (block.len(), &fields[..]) {
             (2, [("id", id), ("data", text)]) => format!("{id} {text}"),
+            (1, [("retry", wait)]) => format!(":retry {wait}"),
             (2, [("event", "here"), ("data", count)]) => format!(":here {count}"),
             (3, [("event", "gap"), ("id", id), ("data", count)]) => format!(":gap {id} {count}"),
             _ => panic!("no such block: {block:?}"),

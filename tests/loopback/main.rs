@@ -10,6 +10,8 @@ mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod deflate;
+#[cfg(target_os = "linux")]
+mod deploy;
 mod drain;
 mod forwarded;
 mod health;

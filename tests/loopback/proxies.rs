@@ -38,8 +38,8 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// `None` for a block of the README that is about something else.
-    fn parse(block: &str) -> Option<Self> {
+    /// `None` for a block of a document that is about something else.
+    pub(crate) fn parse(block: &str) -> Option<Self> {
         if block.contains("proxy_pass") {
             let prefix = block.strip_prefix("location ")?.split(' ').next()?;
             return Some(Self::new("nginx", block, prefix));
@@ -211,7 +211,7 @@ impl Proxy {
     /// Whether it does, as soon as that is known.
     fn is_listening(&mut self) -> Option<bool> {
         let has_ended = self.child.try_wait().expect("it is our child").is_some();
-        let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+        let connects = || TcpStream::connect(self.addr()).is_ok();
         match has_ended {
             true => Some(false),
             false => connects().then_some(true),
@@ -234,7 +234,12 @@ impl Proxy {
     }
 
     pub(crate) fn connect_from(&self, from: Ipv4Addr) -> Peer {
-        Peer::connect_from(from.into(), (Ipv4Addr::LOCALHOST, self.port).into())
+        Peer::connect_from(from.into(), self.addr())
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -356,7 +361,7 @@ fn a_path_outside_the_prefix_is_not_the_servers() {
     let Some(proxy) = Proxy::start(&recipe, &server) else {
         return;
     };
-    let mut peer = Peer::connect((Ipv4Addr::LOCALHOST, proxy.port).into());
+    let mut peer = Peer::connect(proxy.addr());
     peer.send(request("GET /ws HTTP/1.1", &["Host: localhost"]));
     assert_eq!(peer.response().status, 404);
 }

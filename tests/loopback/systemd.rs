@@ -21,7 +21,7 @@ use crate::listeners::end;
 
 /// The program on a free port, unless it takes this socket. A shell gives it the number 3, which is the first one that
 /// is looked at.
-fn with_socket(socket: impl Into<OwnedFd>, variables: &str) -> Command {
+pub(crate) fn with_socket(socket: impl Into<OwnedFd>, variables: &str) -> Command {
     let script = format!("exec 3<&0 </dev/null; export LISTEN_FDS=1 {variables}");
     let mut command = in_shell(&on_free_port(), &script);
     command.stdin(Stdio::from(socket.into()));
@@ -40,14 +40,14 @@ fn with_two_sockets(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, names
     command
 }
 
-const OURS: &str = "LISTEN_PID=$$";
+pub(crate) const OURS: &str = "LISTEN_PID=$$";
 
-fn tcp_listener() -> TcpListener {
+pub(crate) fn tcp_listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").expect("a free port")
 }
 
 /// Another handle on the socket, for the server; this one stays open, as it would at systemd.
-fn second(listener: &TcpListener) -> TcpListener {
+pub(crate) fn second(listener: &TcpListener) -> TcpListener {
     listener.try_clone().expect("a second handle")
 }
 
