@@ -124,7 +124,7 @@ impl Server {
                 }
             }
             if engine.is_draining() {
-                listeners.close_public();
+                listeners.close_public(poll.registry());
             }
             let mut network = Accepting {
                 listeners: &mut listeners,

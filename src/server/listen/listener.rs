@@ -19,7 +19,7 @@ const LISTENER_OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
 /// A listening socket, and whether somebody waits.
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: ListenSocket,
+    pub(super) socket: ListenSocket,
     /// Whether connections may be waiting, as far as is known: readiness is announced once.
     is_ready: bool,
 }
@@ -63,6 +63,16 @@ impl Listener {
                 registry.register(listener, token, Interest::READABLE)
             }
         }
+    }
+
+    /// Has the poll watch it no more. Closing it is not enough: where another process has the socket too, the poll would
+    /// go on to announce all connections to it.
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // What is still announced then finds no listener.
+        let _ = match &mut self.socket {
+            ListenSocket::Tcp(socket) => registry.deregister(socket),
+            ListenSocket::Unix { listener, .. } => registry.deregister(listener),
+        };
     }
 
     pub(super) fn local_addr(&self) -> io::Result<LocalAddr> {

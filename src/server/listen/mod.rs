@@ -113,8 +113,10 @@ impl Listeners {
     }
 
     /// Stops listening to the public.
-    pub(super) fn close_public(&mut self) {
-        self.public.listeners.clear();
+    pub(super) fn close_public(&mut self, registry: &Registry) {
+        for mut listener in self.public.listeners.drain(..) {
+            listener.deregister(registry);
+        }
     }
 }
 
@@ -250,10 +252,30 @@ mod tests {
         // One from each in turn, so that none waits for a crowd at another one.
         assert_eq!(accepted[..3], public);
         assert_eq!(accept_all(Role::Admin), admin);
-        listeners.close_public();
+        listeners.close_public(poll.registry());
         let error = listeners.accept(Role::Public).expect_err("nobody listens");
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         assert!(std::net::TcpStream::connect(admin[0]).is_ok());
+    }
+
+    /// Another process may have the socket too, and the poll would go on to watch it for as long as it is open.
+    #[test]
+    fn a_socket_that_was_closed_here_and_not_elsewhere_is_watched_no_more() {
+        let (mut listeners, mut poll) = listeners(1, 0, &Config::default());
+        let socket = &listeners.public.listeners[0].socket;
+        let ListenSocket::Tcp(socket) = socket else {
+            unreachable!("it is a port");
+        };
+        let elsewhere = SockRef::from(socket).try_clone().expect("a second handle");
+        let addr = addrs(&listeners.public)[0];
+        listeners.close_public(poll.registry());
+        let _peer = std::net::TcpStream::connect(addr).expect("it listens");
+        let mut events = Events::with_capacity(8);
+        // What is announced is there at once.
+        poll.poll(&mut events, Some(Duration::from_millis(50)))
+            .expect("it can be waited for");
+        assert!(events.is_empty(), "{events:?}");
+        drop(elsewhere);
     }
 
     #[test]
