@@ -125,6 +125,11 @@ impl<S> Client<S> {
         }
     }
 
+    /// Whether the head of its first request has not come in whole yet.
+    pub fn awaits_first_request(&self) -> bool {
+        matches!(&self.phase, Phase::Open(session) if session.awaits_first_request())
+    }
+
     /// The client's seat in its room, if it has one.
     #[inline]
     pub fn membership(&self) -> Option<Membership> {

@@ -108,7 +108,7 @@ impl<S: Stream> Engine<S> {
     /// Whether connections may be waiting at listeners of this role, which neither rest nor are closed.
     fn may_accept_for(&self, role: Role) -> bool {
         let (state, is_closed) = match role {
-            Role::Public => (&self.public_accept, self.is_draining()),
+            Role::Public => (&self.public_accept, !self.takes_clients()),
             Role::Admin => (&self.admin_accept, false),
         };
         state.is_acceptable && state.rest.is_none() && !is_closed

@@ -73,19 +73,21 @@ impl Drain {
 }
 
 impl<S: Stream> Engine<S> {
-    /// Ends the server, from `now` on: after the drain delay it takes no more connections and serves no more requests,
-    /// and closes all clients, evenly over three quarters of the drain time, each after what is still queued for it.
-    /// Those that have not taken it when the drain time is over are cut off. A second call cuts off at once.
+    /// Ends the server, from `now` on: after the drain delay it takes no more connections, serves no more requests than
+    /// have come by then, and closes all clients, evenly over three quarters of the drain time, each after what is still
+    /// queued for it. Those that have not taken it when the drain time is over are cut off. A second call cuts off at
+    /// once.
     pub fn begin_shutdown(&mut self, now: Tick) {
         self.now = now;
         let delay = self.config.timeouts.drain_delay;
         match &mut self.shutdown {
+            // The drain begins in the turn, after what has come by now is read.
             Shutdown::None => {
-                let begins = now.after(delay);
+                let begins = match delay.is_zero() {
+                    true => now,
+                    false => now.after(delay),
+                };
                 self.shutdown = Shutdown::Announced { begins };
-                if delay.is_zero() {
-                    self.begin_drain();
-                }
             }
             Shutdown::Announced { .. } => {
                 self.begin_drain();
@@ -97,7 +99,9 @@ impl<S: Stream> Engine<S> {
 
     fn begin_drain(&mut self) {
         let time = self.config.timeouts.drain;
-        let waiting = self.drained_ids();
+        let mut waiting = self.drained_ids();
+        // Those last who are only about to ask: they get an answer rather than an end without one.
+        waiting.sort_by_key(|&id| !self.awaits_first_request(id));
         self.shutdown = Shutdown::Draining(Drain {
             began: self.now,
             due: self.now.after(time),
@@ -105,7 +109,7 @@ impl<S: Stream> Engine<S> {
             total: waiting.len(),
             waiting,
         });
-        self.close_for_drain();
+        self.close_next_clients();
     }
 
     /// Whether nobody has asked the server to end, so that clients may be sent here.
@@ -113,7 +117,16 @@ impl<S: Stream> Engine<S> {
         matches!(self.shutdown, Shutdown::None)
     }
 
-    /// Whether clients are being closed, and no new ones are taken from the public.
+    /// Whether new clients are taken from the public.
+    pub fn takes_clients(&self) -> bool {
+        match self.shutdown {
+            Shutdown::None => true,
+            Shutdown::Announced { begins } => begins > self.now,
+            Shutdown::Draining(_) => false,
+        }
+    }
+
+    /// Whether clients are being closed.
     pub fn is_draining(&self) -> bool {
         matches!(self.shutdown, Shutdown::Draining(_))
     }
@@ -130,26 +143,34 @@ impl<S: Stream> Engine<S> {
         ids
     }
 
-    /// Begins the drain when its time has come, closes the clients whose time has come, and everybody when the drain is
-    /// over.
-    pub(super) fn go_on_with_shutdown(&mut self) {
+    fn awaits_first_request(&self, id: ClientId) -> bool {
+        let slot = self.clients.get(id);
+        slot.is_some_and(|slot| slot.client.awaits_first_request())
+    }
+
+    /// Begins the drain when its time has come.
+    pub(super) fn begin_due_drain(&mut self) {
         if let Shutdown::Announced { begins } = self.shutdown
             && begins <= self.now
         {
             self.begin_drain();
         }
-        self.close_for_drain();
     }
 
-    fn close_for_drain(&mut self) {
-        while let Some(id) = self.pop_drained() {
-            self.shut_down(id);
-        }
+    /// Closes the clients whose time has come, and everybody when the drain is over.
+    pub(super) fn go_on_with_drain(&mut self) {
+        self.close_next_clients();
         let drain = self.shutdown.drain_mut();
         if drain.is_some_and(|drain| drain.due <= self.now) {
             for id in self.drained_ids() {
                 self.disconnect(id, CloseReason::Shutdown);
             }
+        }
+    }
+
+    fn close_next_clients(&mut self) {
+        while let Some(id) = self.pop_drained() {
+            self.shut_down(id);
         }
     }
 

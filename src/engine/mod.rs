@@ -183,6 +183,7 @@ impl<S: Stream> Engine<S> {
         self.close_expired();
         self.accept(network);
         self.read_all();
+        self.begin_due_drain();
         self.broadcast();
         self.announce_counts();
         self.write_all();

@@ -28,7 +28,7 @@ impl<S: Stream> Engine<S> {
                 self.check_deadlines(id);
             }
         }
-        self.go_on_with_shutdown();
+        self.go_on_with_drain();
     }
 
     fn check_deadlines(&mut self, id: ClientId) {

@@ -123,7 +123,7 @@ impl Server {
                     },
                 }
             }
-            if engine.is_draining() {
+            if !engine.takes_clients() {
                 listeners.close_public(poll.registry());
             }
             let mut network = Accepting {

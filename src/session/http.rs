@@ -244,6 +244,17 @@ impl HttpSession {
         matches!(self.stage(), Stage::Head { reader, has_answered: true } if !reader.is_mid_request())
     }
 
+    /// Whether the head of the first request has not come in whole yet.
+    pub(super) fn awaits_first_request(&self) -> bool {
+        matches!(
+            self.stage(),
+            Stage::Head {
+                has_answered: false,
+                ..
+            }
+        )
+    }
+
     /// How the request that is coming would be answered, as far as is known.
     pub(super) fn manner(&self) -> Manner {
         match self.stage() {

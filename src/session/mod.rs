@@ -314,6 +314,15 @@ impl Session {
         matches!(self, Self::Http(http) if http.is_mid_request())
     }
 
+    /// Whether the head of the first request has not come in whole yet.
+    pub fn awaits_first_request(&self) -> bool {
+        match self {
+            Self::Proxy(_) => true,
+            Self::Http(http) => http.awaits_first_request(),
+            Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } => false,
+        }
+    }
+
     /// The memory of the part of a body that has come, in bytes.
     #[inline]
     pub fn body_len(&self) -> usize {

@@ -151,8 +151,6 @@ fn what_is_asked_during_a_drain_is_refused_and_what_was_begun_is_answered_so_too
     let mut world = World::with(|config| config.timeouts.drain = 8 * SECOND);
     let reader = world.join();
     let (post, begun, events) = (world.connect(), world.connect(), world.connect());
-    // It is closed first, being the last that came.
-    let _last = world.connect();
     let publication = Post::new("", "too late").bytes();
     begun.send(&publication[..20]);
     world.settle();
@@ -174,6 +172,57 @@ fn what_is_asked_during_a_drain_is_refused_and_what_was_begun_is_answered_so_too
         reader.take_frames(),
         [close_frame(1001, "server is going away")]
     );
+}
+
+#[test]
+fn a_request_that_came_before_the_drain_is_served() {
+    for delay in [Duration::ZERO, SECOND] {
+        let mut world = World::with(|config| config.timeouts.drain_delay = delay);
+        let (reader, post) = (world.join(), world.connect());
+        world.settle();
+        if !delay.is_zero() {
+            world.begin_shutdown();
+            world.settle();
+            world.now += delay + SECOND / 5;
+        }
+        post.send(&Post::new("", "just in time").bytes());
+        if delay.is_zero() {
+            world.begin_shutdown();
+        }
+        world.settle();
+        assert!(world.engine.is_draining());
+        assert_eq!(take_answer(&post).expect("an answer").0, 200);
+        world.pass(4 * SECOND);
+        assert_eq!(
+            reader.take_frames(),
+            [
+                (0x81, b"just in time".to_vec()),
+                close_frame(1001, "server is going away")
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_connection_without_a_request_yet_is_closed_last_and_answered_until_then() {
+    let mut world = World::with(|config| config.timeouts.drain = 8 * SECOND);
+    let readers: Vec<Peer> = (0..3).map(|_| world.join()).collect();
+    let (asking, silent) = (world.connect(), world.connect());
+    world.settle();
+    world.begin_shutdown();
+    world.pass(3 * SECOND);
+    for reader in &readers {
+        assert_eq!(
+            reader.take_frames(),
+            [close_frame(1001, "server is going away")]
+        );
+    }
+    asking.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.settle();
+    assert_eq!(take_answer(&asking).expect("an answer").0, 503);
+    assert!(!silent.socket().server_has_shut);
+    world.pass(3 * SECOND);
+    assert!(silent.socket().server_has_shut);
 }
 
 #[test]
