@@ -36,18 +36,20 @@ fn address(text: &str) -> Option<SocketAddr> {
     canonical(addr.ip(), addr.port())
 }
 
-/// The parts between commas, from the right. A comma is one if an even number of quotes stands behind it.
-fn split(line: &str, has_quotes: bool) -> Vec<&str> {
+/// The places of the quotes that are not escaped.
+fn quotes(line: &str) -> Vec<usize> {
     let mut is_escaped = vec![false];
     for byte in line.bytes() {
         is_escaped.push(byte == b'\\' && !is_escaped[is_escaped.len() - 1]);
     }
-    let quotes_behind = |place: usize| {
-        let quotes = line.bytes().enumerate().skip(place);
-        quotes
-            .filter(|&(place, byte)| byte == b'"' && !is_escaped[place])
-            .count()
-    };
+    let places = line.match_indices('"').map(|(place, _)| place);
+    places.filter(|&place| !is_escaped[place]).collect()
+}
+
+/// The parts between commas, from the right. A comma is one if an even number of quotes stands behind it.
+fn split(line: &str, has_quotes: bool) -> Vec<&str> {
+    let quotes = quotes(line);
+    let quotes_behind = |place| quotes.iter().filter(|&&quote| quote > place).count();
     let mut parts = Vec::new();
     let mut end = line.len();
     for (place, _) in line.match_indices(',').rev() {
@@ -60,9 +62,23 @@ fn split(line: &str, has_quotes: bool) -> Vec<&str> {
     parts
 }
 
+/// The parts between semicolons, each of which has an even number of quotes before it.
+fn pairs(text: &str) -> Option<Vec<(&str, &str)>> {
+    let quotes = quotes(text);
+    let mut ends: Vec<usize> = text.match_indices(';').map(|(place, _)| place).collect();
+    ends.retain(|&end| quotes.iter().filter(|&&quote| quote < end).count() % 2 == 0);
+    ends.push(text.len());
+    let mut start = 0;
+    let parts = ends.into_iter().map(|end| {
+        let part = &text[start..end];
+        start = end + 1;
+        part.split_once('=')
+    });
+    parts.collect()
+}
+
 fn element(text: &str) -> Option<SocketAddr> {
-    let pairs: Option<Vec<(&str, &str)>> = text.split(';').map(|it| it.split_once('=')).collect();
-    let pairs = pairs?;
+    let pairs = pairs(text)?;
     let mut values = pairs
         .iter()
         .filter(|(name, _)| name.trim_matches(BLANK).eq_ignore_ascii_case("for"));

@@ -79,11 +79,11 @@ fn is_escaped(before: &[u8]) -> bool {
     slashes.count() % 2 == 1
 }
 
-/// The address in a member of `Forwarded`: the value of its only `for`. A quoted value may hold anything but a quote
-/// and a backslash, which no address has.
+/// The address in a member of `Forwarded`: the value of its only `for`. Any other value may be quoted and then hold
+/// anything: a client chooses the host that a proxy names beside it. The address itself has no escapes.
 fn parse_element(element: &[u8]) -> Option<SocketAddr> {
     let mut found = None;
-    for pair in element.split(|&byte| byte == b';') {
+    for pair in pairs(element) {
         let equals = pair.iter().position(|&byte| byte == b'=')?;
         let (name, value) = pair.split_at(equals);
         if !name.trim_ascii().eq_ignore_ascii_case(b"for") {
@@ -98,6 +98,16 @@ fn parse_element(element: &[u8]) -> Option<SocketAddr> {
         found = Some(parse_addr(unquoted.unwrap_or(Some(value))?)?);
     }
     found
+}
+
+/// The pairs of a member of `Forwarded`: a semicolon in quotes ends none.
+fn pairs(element: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    element.split(move |&byte| {
+        is_quoted ^= byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        byte == b';' && !is_quoted
+    })
 }
 
 /// An address with or without a port, in any form that proxies use: `unknown` and `_hidden` are none. A port may be
@@ -268,6 +278,9 @@ mod tests {
                 "for=192.0.2.1,for=10.0.0.1;host=\"x, for=192.0.2.9\"",
                 "192.0.2.1:0",
             ),
+            ("for=192.0.2.1;host=\"a;b\"", "192.0.2.1:0"),
+            ("host=\"a\\\";b\";for=192.0.2.1", "192.0.2.1:0"),
+            ("for=192.0.2.1;host=\";for=192.0.2.9\"", "192.0.2.1:0"),
             ("by=10.0.0.1", ""),
             ("for", ""),
             ("for=", ""),
