@@ -88,6 +88,8 @@ impl Post {
             Ok(Some(body)) => {
                 let mut publication = mem::take(&mut self.publication);
                 publication.body = body;
+                // A drain may have begun meanwhile.
+                publication.manner.is_kept &= context.unavailable.is_none();
                 Some(Event::Publishes(publication))
             }
             Err(refusal) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::world::listener::{Kind, request};
 use crate::world::publisher::{Post, take_answer};
-use crate::world::{Peer, UPGRADE, World, close_frame};
+use crate::world::{Peer, UPGRADE, World, close_frame, find};
 use fanfare::config::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -223,6 +223,25 @@ fn a_connection_without_a_request_yet_is_closed_last_and_answered_until_then() {
     assert!(!silent.socket().server_has_shut);
     world.pass(3 * SECOND);
     assert!(silent.socket().server_has_shut);
+}
+
+#[test]
+fn a_publication_that_a_drain_finds_begun_is_its_connections_last() {
+    let mut world = World::with(|config| config.timeouts.drain = 8 * SECOND);
+    let begun = world.connect();
+    let publication = Post::new("", "in time").bytes();
+    begun.send(&publication[..publication.len() - 1]);
+    world.settle();
+    world.begin_shutdown();
+    world.pass(SECOND);
+    begun.send(&publication[publication.len() - 1..]);
+    world.settle();
+    let answer = begun.take();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert!(find(&answer, b"\r\nConnection: close\r\n").is_some());
+    begun.shut();
+    world.settle();
+    assert!(world.engine.is_shut_down(), "nobody else is waited for");
 }
 
 #[test]
