@@ -130,7 +130,7 @@ impl<S: Stream> Engine<S> {
         if has_proxy_header && !self.may_send_proxy_header(peer) {
             return self.log_turned_away(peer, "it is no trusted proxy (--trusted-proxy)");
         }
-        let refusal = self.take_seat(peer, role);
+        let refusal = self.take_seat(peer, role, has_proxy_header);
         if let Some(refusal) = refusal
             && self.refused_count >= REFUSED_CLIENTS_MAX
         {
@@ -138,6 +138,7 @@ impl<S: Stream> Engine<S> {
         }
         let admission = match (refusal, role) {
             (Some(refusal), _) => Admission::Refused(refusal),
+            (None, Role::Public) if has_proxy_header => Admission::Unnamed,
             (None, Role::Public) => Admission::Public,
             (None, Role::Admin) => Admission::Admin,
         };
@@ -170,12 +171,14 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Takes a seat for a new client, or says why there is none.
-    fn take_seat(&mut self, peer: PeerAddr, role: Role) -> Option<Refusal> {
+    /// Takes a seat for a new client, or says why there is none. One whose header is still to name its address has as
+    /// yet none of those that an address has: proxies connect for many.
+    fn take_seat(&mut self, peer: PeerAddr, role: Role, has_proxy_header: bool) -> Option<Refusal> {
         if self.is_full(role) {
             return Some(Refusal::TooManyClients);
         }
         match role {
+            Role::Public if has_proxy_header => None,
             Role::Public if !self.per_ip.enter(peer.ip()) => Some(Refusal::TooManyFromAddress),
             Role::Public => None,
             Role::Admin => {
@@ -190,6 +193,7 @@ impl<S: Stream> Engine<S> {
         match admission {
             Admission::Refused(_) => self.refused_count -= 1,
             Admission::Public => self.per_ip.leave(peer.ip()),
+            Admission::Unnamed => {}
             Admission::Admin => self.admin_count -= 1,
         }
     }

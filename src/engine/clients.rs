@@ -29,6 +29,8 @@ pub(super) struct Slot<S> {
 pub(super) enum Admission {
     /// What the public may.
     Public,
+    /// The same, once it is known from which address it comes: until then it counts for none.
+    Unnamed,
     /// What those may who operate the server.
     Admin,
     /// Nothing: it takes one of the places of clients that are refused for want of a seat.
@@ -38,7 +40,7 @@ pub(super) enum Admission {
 impl Admission {
     pub(super) fn role(self) -> Role {
         match self {
-            Self::Public | Self::Refused(_) => Role::Public,
+            Self::Public | Self::Unnamed | Self::Refused(_) => Role::Public,
             Self::Admin => Role::Admin,
         }
     }

@@ -21,22 +21,23 @@ pub(super) fn known_peer<S>(slot: &Slot<S>, config: &Config) -> Option<SocketAdd
     peer.map(PeerAddr::socket_addr)
 }
 
-/// Moves a seat to the address of the client that the peer speaks for. Where that has no seat left, the client is one
-/// of those that are refused; `false` if there is no place for it to be told so.
+/// Moves a seat to the address of the client that the peer speaks for, or to the peer's own if it speaks for none. Where
+/// that has no seat left, the client is one of those that are refused; `false` if there is no place for it to be told so.
 pub(super) fn move_seat<S>(
     slot: &mut Slot<S>,
-    client: SocketAddr,
+    client: Option<SocketAddr>,
     per_ip: &mut PerIpLimit,
     refused_count: &mut usize,
     context: &mut Context<'_>,
 ) -> bool {
     let peer = &mut slot.client.peer;
-    let before = mem::replace(peer, client.into());
+    let before = mem::replace(peer, client.map_or(*peer, PeerAddr::from));
     context.peer = context.peer.map(|_| peer.socket_addr());
-    if slot.admission != Admission::Public {
-        return true;
+    match slot.admission {
+        Admission::Public => per_ip.leave(before.ip()),
+        Admission::Unnamed => slot.admission = Admission::Public,
+        Admission::Admin | Admission::Refused(_) => return true,
     }
-    per_ip.leave(before.ip());
     if per_ip.enter(peer.ip()) {
         return true;
     }

@@ -187,7 +187,9 @@ impl<S: Stream> Engine<S> {
     fn unavailable(&self, id: ClientId) -> Option<Refusal> {
         match self.clients.get(id)?.admission {
             Admission::Refused(refusal) => Some(refusal),
-            Admission::Public => self.is_draining().then_some(Refusal::ShuttingDown),
+            Admission::Public | Admission::Unnamed => {
+                self.is_draining().then_some(Refusal::ShuttingDown)
+            }
             Admission::Admin => None,
         }
     }

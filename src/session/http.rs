@@ -155,7 +155,7 @@ impl Stage {
         *self = Self::after_answer();
         let mut post = match answered {
             Answered::At(event) => return Some(event),
-            Answered::From { client, .. } => return Some(Event::Forwarded(client)),
+            Answered::From { client, .. } => return Some(Event::Forwarded(Some(client))),
             Answered::AfterBody(post) => post,
         };
         if post.expects_continue && input.is_empty() {
@@ -203,7 +203,7 @@ impl HttpSession {
                     held: foreign.head,
                 };
                 *self = Self::Via(Box::new(via));
-                Some(Event::Forwarded(foreign.client))
+                Some(Event::Forwarded(Some(foreign.client)))
             }
         }
     }

@@ -59,8 +59,9 @@ pub struct Codec<'a> {
 /// What a peer's bytes amount to, for everybody else.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// What follows comes from the client with this address, whom the peer speaks for.
-    Forwarded(SocketAddr),
+    /// What follows comes from the client with this address, whom the peer speaks for; from the peer itself if there is
+    /// none.
+    Forwarded(Option<SocketAddr>),
     /// A request was answered, and the connection may serve another one.
     Answered,
     /// The peer wants to listen to a room, and its request is in order.
@@ -221,13 +222,12 @@ impl Session {
             Self::Events { .. } => None,
             Self::Proxy(header) => match header.next(input) {
                 Ok(None) => None,
-                Ok(Some(ProxyHeader::Of(client))) => {
+                Ok(Some(named)) => {
                     *self = Self::default();
-                    Some(Event::Forwarded(client))
-                }
-                Ok(Some(ProxyHeader::Own)) => {
-                    *self = Self::default();
-                    self.receive(input, outbox, context, codec)
+                    Some(Event::Forwarded(match named {
+                        ProxyHeader::Of(client) => Some(client),
+                        ProxyHeader::Own => None,
+                    }))
                 }
                 Err(MalformedHeader) => {
                     Some(Event::Closing(Closing::silent(CloseReason::ProxyHeader)))

@@ -305,6 +305,23 @@ fn a_proxy_that_speaks_for_itself_has_its_own_address() {
 }
 
 #[test]
+fn connections_that_have_not_named_their_client_take_no_seat_of_their_proxys_address() {
+    let mut world = world(&["--max-clients-per-ip=1", "--proxy-protocol"]);
+    let silent = world.connect_from(stranger());
+    world.settle();
+    let peers: Vec<Peer> = (1..5).map(|_| world.connect_from(stranger())).collect();
+    for (number, peer) in peers.iter().enumerate() {
+        peer.send(header(&format!("198.51.100.{number}")).as_bytes());
+        assert_eq!(ask(&mut world, peer, ""), "200", "{number}");
+    }
+    let own = begin(&mut world, stranger(), LOCAL);
+    assert_eq!(ask(&mut world, &own, ""), "200");
+    silent.send(header("198.51.100.1").as_bytes());
+    assert_eq!(ask(&mut world, &silent, ""), "503");
+    assert_empty(&mut world, &[&peers[..], &[silent, own]].concat());
+}
+
+#[test]
 fn what_is_no_proxy_header_is_closed_at_once_without_an_answer() {
     for bytes in [
         get("/", "").as_bytes(),
