@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use toml_writer::{ToTomlValue, TomlStringBuilder};
 
-use super::setting::{HIDDEN, Kind, Setting, is_secret};
+use super::setting::{Kind, Setting};
 
 /// Each setting stands in a line of its own, with where it comes from; those that are not set are comments.
 pub(super) fn to_toml(settings: &[Setting]) -> String {
@@ -26,10 +26,9 @@ pub(super) fn to_toml(settings: &[Setting]) -> String {
 }
 
 fn value(setting: &Setting) -> String {
-    let one = |value: &String| match (is_secret(&setting.name), setting.kind) {
-        (true, _) => quoted(HIDDEN),
-        (false, Kind::Switch) => value.clone(),
-        (false, _) => scalar(value),
+    let one = |value: &String| match setting.kind {
+        Kind::Switch => value.clone(),
+        _ => scalar(value),
     };
     let values: Vec<_> = setting.values.iter().map(one).collect();
     match setting.kind {
@@ -76,7 +75,6 @@ mod tests {
             setting("on", Kind::Switch, &["true"], Source::Default),
             setting("many", Kind::List, &["a", "2"], Source::Default),
             setting("none", Kind::Single, &[], Source::Default),
-            setting("a-token", Kind::List, &["geheim"], Source::Flag),
         ];
         let text = to_toml(&settings);
         let lines: Vec<_> = text.lines().skip(3).collect();
@@ -86,7 +84,6 @@ mod tests {
         assert_eq!(lines[3], "on = true # default");
         assert_eq!(lines[4], "many = [\"a\", 2] # default");
         assert_eq!(lines[5], "# none: not set");
-        assert_eq!(lines[6], "a-token = [\"***\"] # flag");
         let size = toml::de::DeTable::parse(&text).expect("it is TOML");
         let size = size.get_ref().get("size").expect("it is set");
         assert_eq!(size.get_ref().as_str(), Some("1\"\\\n\u{7}"));

@@ -41,7 +41,7 @@ pub(super) struct Setting {
     /// The group that it belongs to.
     pub(super) heading: String,
     pub(super) kind: Kind,
-    /// As they were written; none if it is not set and has no default that could be written.
+    /// As they were written, or [`HIDDEN`]; none if it is not set and has no default that could be written.
     pub(super) values: Vec<String>,
     pub(super) source: Source,
 }
@@ -103,6 +103,11 @@ pub(super) fn collect(
         let kind = Kind::of(argument);
         let values = match kind {
             Kind::Switch => vec![matches.get_flag(id).to_string()],
+            // Nobody has to know it, and so nobody can show it.
+            _ if is_secret(name) => raw_values(matches, id)
+                .into_iter()
+                .map(|_| HIDDEN.to_owned())
+                .collect(),
             _ => raw_values(matches, id),
         };
         let source = match (line(name), matches.value_source(id)) {
@@ -130,7 +135,20 @@ fn raw_values(matches: &ArgMatches, id: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn settings_do_not_know_secrets() {
+        let command = Config::command();
+        let arguments = ["fanfare", "--publish-token=geheim", "--jwt-key=geheim"];
+        let matches = command.clone().get_matches_from(arguments);
+        let shown = format!("{:?}", collect(&command, &matches, |_| None));
+        assert!(!shown.contains("geheim"), "{shown}");
+        assert_eq!(shown.matches(HIDDEN).count(), 2, "{shown}");
+    }
 
     #[test]
     fn tokens_and_keys_are_secrets_and_their_files_are_not() {
