@@ -21,7 +21,12 @@ pub struct Target {
     place: Place,
     host: String,
     path: String,
+    /// What stands before the request.
+    header: &'static str,
 }
+
+/// The PROXY header of those who speak for nobody else.
+const PROXY_HEADER: &str = "PROXY UNKNOWN\r\n";
 
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
@@ -61,17 +66,35 @@ impl Target {
                 "" => DEFAULT_PATH.to_owned(),
                 path => path.to_owned(),
             },
+            header: "",
         })
     }
 
-    /// Where a server with these settings is watched: the admin address, or else the first of the others.
+    /// Where a server with these settings is watched: the admin address, or else the first of the others, which may
+    /// require a PROXY header.
     pub fn of(network: &NetworkSettings) -> Self {
-        let addr = network.admin_addr.as_ref().or(network.addr.first());
-        let addr = match addr {
-            Some(Addr::Unix(path)) => return Self::unix(&path.to_string_lossy()),
-            Some(Addr::Tcp(addr)) => addr,
-            None => DEFAULT_ADDR,
-        };
+        if let Some(addr) = &network.admin_addr {
+            return Self::at(addr);
+        }
+        let addr = network.addr.first();
+        Self {
+            header: if network.proxy_protocol {
+                PROXY_HEADER
+            } else {
+                ""
+            },
+            ..addr.map_or_else(|| Self::tcp(DEFAULT_ADDR), Self::at)
+        }
+    }
+
+    fn at(addr: &Addr) -> Self {
+        match addr {
+            Addr::Unix(path) => Self::unix(&path.to_string_lossy()),
+            Addr::Tcp(addr) => Self::tcp(addr),
+        }
+    }
+
+    fn tcp(addr: &str) -> Self {
         let addr = match addr.starts_with(':') {
             true => format!("localhost{addr}"),
             false => addr.to_owned(),
@@ -80,6 +103,7 @@ impl Target {
             host: addr.clone(),
             place: Place::Tcp(addr),
             path: DEFAULT_PATH.to_owned(),
+            header: "",
         }
     }
 
@@ -88,6 +112,7 @@ impl Target {
             place: Place::Unix(path.to_owned()),
             host: "localhost".to_owned(),
             path: DEFAULT_PATH.to_owned(),
+            header: "",
         }
     }
 
@@ -118,8 +143,11 @@ impl Target {
     fn ask(&self, deadline: &Deadline) -> io::Result<[u8; STATUS_LEN]> {
         let mut stream = connect(&self.addrs()?, deadline)?;
         stream.set_write_timeout(Some(deadline.left()?))?;
-        let Self { host, path, .. } = self;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let Self {
+            host, path, header, ..
+        } = self;
+        let request =
+            format!("{header}GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes())?;
         let mut status = [0; STATUS_LEN];
         let mut rest = &mut status[..];
@@ -180,6 +208,7 @@ mod tests {
             place: Place::Tcp(addr.to_owned()),
             host: host.to_owned(),
             path: path.to_owned(),
+            header: "",
         }
     }
 

@@ -119,6 +119,15 @@ fn fanfare_health_asks_where_it_is_told_or_where_the_settings_say() {
 }
 
 #[test]
+fn fanfare_health_sends_the_proxy_header_that_the_settings_require() {
+    let server = Server::start(&["--proxy-protocol"]);
+    let mut command = fanfare();
+    command.arg("health").env("FANFARE_PROXY_PROTOCOL", "1");
+    command.env("FANFARE_ADDR", server.addr.to_string());
+    assert_healthy(command);
+}
+
+#[test]
 fn fanfare_health_asks_a_unix_socket() {
     let folder = std::env::temp_dir().join(format!("fanfare-health-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
