@@ -4,8 +4,6 @@
 //! come, with the file and the line before them.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 use clap::builder::Resettable;
@@ -15,13 +13,13 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::nearest;
 use super::one_line::one_line;
+use super::regular_file;
 use super::setting::{HIDDEN, Kind, arguments, is_secret};
 
 /// The largest settings file, in bytes: a hundred times what all settings take.
 pub const CONFIG_FILE_LEN_MAX: usize = 64 * 1024;
 
-/// A setting in the file.
-#[derive(Debug, PartialEq, Eq)]
+/// A setting in the file. It may hold a secret, and so is not to be shown.
 pub(super) struct Entry {
     /// Its flag, without the dashes.
     pub(super) name: String,
@@ -47,19 +45,7 @@ pub(super) fn read(path: &Path, command: &Command) -> Result<Vec<Entry>, String>
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let unreadable = |error| format!("it cannot be read: {error}");
-    // At SIGHUP the loop would wait for a pipe that nobody writes to.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(CONFIG_FILE_LEN_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() > CONFIG_FILE_LEN_MAX {
-        return Err(format!("it is larger than {CONFIG_FILE_LEN_MAX} bytes"));
-    }
+    let bytes = regular_file::read(path, CONFIG_FILE_LEN_MAX)?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 

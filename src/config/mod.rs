@@ -60,6 +60,7 @@ mod log;
 mod network;
 mod one_line;
 mod print;
+mod regular_file;
 mod rooms;
 mod secret;
 mod setting;
