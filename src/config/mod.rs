@@ -10,7 +10,7 @@
 //! | a PROXY header that is not whole | 128 | until it is, `--request-timeout` at most |
 //! | a trusted proxy's own address | 72 | while it sends requests of its clients |
 //! | a publication whose body is not whole | [`PUBLICATION_LEN_MAX`], 256 KiB, with `lines=1`, else `--max-message`; and 500 | until it is, `--request-timeout` at most |
-//! | a message that is not whole | `--max-message` and 4 KiB | until it is, `--pong-wait` at most |
+//! | a message that is not whole | `--max-message` and 4 KiB; where it is compressed an eighth more | until it is, `--pong-wait` at most |
 //! | what it sent beyond a full batch | [`READ_LEN`], 64 KiB | until the next turn |
 //! | answers and echoes it does not take | twice [`PRIVATE_LEN_MAX`] and those to one more read: 256 KiB, or one message of `--max-message` | `--write-wait` at most |
 //! | pings and pongs it does not take | twice [`PONGS_MAX`](crate::outbox::PONGS_MAX), 4 KiB | `--write-wait` at most |
@@ -42,6 +42,7 @@
 //! | the rooms | `--max-rooms`, with the defaults 10 MB |
 //! | idempotency keys | 100,000 of all rooms together: 20 MB |
 //! | free buffers | 1 MiB for texts, 1 MiB for other framings, 1 MiB for compressed ones |
+//! | the compressor and the inflater | 400 KiB, twice the longest text that is compressed, and one message of `--max-message` while it is inflated |
 //! | clients | `--max-clients` times what is not in the sums above: heads and messages that are not whole |
 //!
 //! For a large `--max-message` choose `--max-clients` to fit. The allocator may keep what was freed: what is resident
