@@ -42,7 +42,11 @@ fn two_servers() -> Recipe {
 /// Replaces `old` by the other server behind `addr`, which takes what is new as soon as the old one does not.
 fn deploy(addr: SocketAddr, mut old: Server, crowd: Crowd, publisher: Publisher) {
     publisher.wait_for_more(10);
-    old.signal("TERM");
+    // What is asked on a connection that was accepted in the last moment gets 503.
+    publisher.between(|| {
+        old.signal("TERM");
+        old.wait_for_log(&["shutting down"]);
+    });
     assert_eq!(old.wait_for_exit().code(), Some(0));
     crowd.wait_for_return();
     publisher.wait_for_more(10);

@@ -1,8 +1,8 @@
 //! One that publishes steadily, whatever happens to the servers, and remembers what it was told to be published.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(super) struct Publisher {
     thread: JoinHandle<Vec<String>>,
     count: Arc<AtomicUsize>,
     is_over: Arc<AtomicBool>,
+    /// Held while a publication is on its way.
+    busy: Arc<Mutex<()>>,
 }
 
 impl Publisher {
@@ -26,6 +28,8 @@ impl Publisher {
     pub(super) fn start(addr: SocketAddr, keeps: bool) -> Self {
         let (count, is_over) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let (counted, end) = (Arc::clone(&count), Arc::clone(&is_over));
+        let busy = Arc::<Mutex<()>>::default();
+        let working = Arc::clone(&busy);
         let thread = thread::spawn(move || {
             let mut kept = Peer::connect(addr);
             let mut acknowledged = Vec::new();
@@ -37,10 +41,12 @@ impl Publisher {
                     false => format!("message {number}"),
                 };
                 let request = post("/room/a", &text);
+                let work = working.lock();
                 let id = match keeps && number % 2 == 1 {
                     true => publish(&mut kept, &request),
                     false => publish(&mut Peer::connect(addr), &request),
                 };
+                drop(work);
                 acknowledged.push(format!("{id} {text}"));
                 if is_last {
                     return acknowledged;
@@ -53,7 +59,14 @@ impl Publisher {
             thread,
             count,
             is_over,
+            busy,
         }
+    }
+
+    /// Does this between two publications.
+    pub(super) fn between(&self, act: impl FnOnce()) {
+        let _idle = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        act();
     }
 
     /// Waits until so many more messages are published.
