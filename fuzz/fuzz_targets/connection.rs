@@ -25,11 +25,11 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     for step in steps.into_iter().take(64) {
         step.apply(&mut world, &peer, &witness);
         world.settle();
-        let before = world.engine.metrics().messages;
+        let before = world.engine.metrics().messages();
         witness.say("witness");
         world.settle();
         assert!(witness.take_lines().contains(&"witness".to_owned()));
-        assert_eq!(world.engine.metrics().messages, before + 1);
+        assert_eq!(world.engine.metrics().messages(), before + 1);
         assert!(!witness.is_closed());
         assert!(
             world.engine.queued_len() < 1 << 20,
