@@ -22,15 +22,19 @@ fn descriptors_run_out() {
     let scene = Scene::start(&[]);
     scene.process.limit_descriptors(5);
     let mut members: Vec<Peer> = (0..5).map(|_| scene.server.join()).collect();
+    // What the pair's chat takes by itself depends on the machine.
+    let usual = cpu_share(&scene, Duration::from_secs(2));
     let mut waiting: Vec<Peer> = (0..20).map(|_| scene.server.connect()).collect();
     for peer in &mut waiting {
         peer.send(get("/"));
     }
-    let (start, spent) = (Instant::now(), scene.process.cpu_time());
-    thread::sleep(Duration::from_secs(3));
-    let share = (scene.process.cpu_time() - spent).as_secs_f64() / start.elapsed().as_secs_f64();
-    eprintln!("descriptors run out: {:.1} % of a core", 100.0 * share);
-    assert!(share < 0.05, "the server spins");
+    let share = cpu_share(&scene, Duration::from_secs(3));
+    eprintln!(
+        "descriptors run out: {:.1} % of a core, {:.1} % before",
+        100.0 * share,
+        100.0 * usual
+    );
+    assert!(share < 1.5 * usual + 0.02, "the server spins");
     for member in &mut members {
         member.say("still here");
     }
@@ -47,6 +51,13 @@ fn descriptors_run_out() {
         assert_eq!(peer.response().status, 200);
     }
     scene.end("descriptors run out");
+}
+
+/// How much of a core the server takes for so long.
+fn cpu_share(scene: &Scene, time: Duration) -> f64 {
+    let (start, spent) = (Instant::now(), scene.process.cpu_time());
+    thread::sleep(time);
+    (scene.process.cpu_time() - spent).as_secs_f64() / start.elapsed().as_secs_f64()
 }
 
 /// A server that has much to log, and nowhere to.
