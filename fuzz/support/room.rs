@@ -252,7 +252,7 @@ impl Room {
             _ => self.history_size,
         };
         assert!(engine.history_len() <= history_max);
-        assert_eq!(engine.metrics().messages, self.published as u64);
+        assert_eq!(engine.metrics().messages(), self.published as u64);
     }
 
     fn index(&self, by: u8) -> Option<usize> {
