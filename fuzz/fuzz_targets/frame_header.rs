@@ -25,7 +25,8 @@ fn check_deflated(input: &[u8]) {
         assert!(!header.rsv1);
         header.rsv1 = rsv1;
     }
-    assert_eq!(Header::decode(input, true), expected);
+    // Of several rules that are broken, any may be told.
+    assert_eq!(Header::decode(input, true).ok(), expected.ok());
 }
 
 fuzz_target!(|input: &[u8]| {
