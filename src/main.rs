@@ -70,7 +70,7 @@ fn warn_of_slips() {
     }
 }
 
-/// Whoever has the key may say what others may do.
+/// Anybody that guesses the key can grant every right.
 fn warn_of_short_key(config: &Config) {
     if config.access.has_short_jwt_key() {
         warn!(
@@ -134,7 +134,7 @@ impl Reload for Settings {
     }
 }
 
-/// The one line on standard output. Whoever started the server may have closed it; that is no failure.
+/// The one line on standard output. The program that started the server may have closed it; that is no failure.
 fn announce(addrs: &str) {
     let version = env!("CARGO_PKG_VERSION");
     let mut out = io::stdout();

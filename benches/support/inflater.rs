@@ -1,5 +1,5 @@
-//! How the swarm inflates: each compressed message once, for whoever gets it first. All others get the same bytes, and to
-//! compare them costs far less. So the swarm stays lighter than the server, and yet each reader's text is known.
+//! How the swarm inflates: each compressed message once, when the first client receives it. The others receive the same
+//! bytes, which only have to be compared. So the swarm stays lighter than the server, and each reader's text is known.
 
 use std::collections::VecDeque;
 

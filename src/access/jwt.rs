@@ -1,6 +1,6 @@
 //! JSON Web Tokens that a back end signs (RFC 7519), with the one algorithm HS256 (RFC 7518 §3.2).
 //!
-//! The signature is checked before anything in a token is looked at: what is parsed comes from somebody who has the key.
+//! The signature is verified before anything in a token is parsed: only holders of the key reach the parser.
 
 use std::fmt;
 

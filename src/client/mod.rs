@@ -1,6 +1,7 @@
 //! A connected peer: its stream, how far its connection has come, what is queued for it, and when it is due.
 
 pub mod peer;
+mod phase;
 pub mod rate;
 pub mod socket;
 pub mod timers;
@@ -15,6 +16,7 @@ use crate::session::Session;
 use crate::time::Tick;
 
 use peer::PeerAddr;
+use phase::{Ending, Phase};
 use rate::{MessageRate, Verdict};
 use socket::Input;
 pub use socket::{Fill, Stream};
@@ -33,39 +35,6 @@ pub struct Client<S> {
     input: Input,
     /// Whether the socket may take something, as far as is known.
     is_writable: bool,
-}
-
-/// How far a connection has come. There is no way back, and the first reason stands.
-#[derive(Debug)]
-pub enum Phase {
-    /// The peer is served.
-    Open(Session),
-    /// The peer gets what is still queued for it. Nothing is read; whenever it takes something, it gets more time.
-    Flushing {
-        /// Why the connection ends.
-        ending: Ending,
-    },
-    /// Our side of the stream is ended, and the peer's end is awaited. What it still sends is discarded.
-    Lingering {
-        /// Why the connection ends.
-        ending: Ending,
-        /// When the peer must have ended its side.
-        due: Tick,
-    },
-    /// The socket is closed when the turn is over.
-    Closed {
-        /// Why the connection ended.
-        ending: Ending,
-    },
-}
-
-/// What stays of a client that is no longer served.
-#[derive(Debug, Clone, Copy)]
-pub struct Ending {
-    /// Why the connection ends.
-    pub reason: CloseReason,
-    /// How the peer spoke.
-    pub transport: Transport,
 }
 
 impl<S: Stream> Client<S> {
@@ -144,11 +113,6 @@ impl<S> Client<S> {
         if let Phase::Open(session) = &mut self.phase {
             session.move_to_seat_of(left);
         }
-    }
-
-    /// How far the connection has come.
-    pub fn phase(&self) -> &Phase {
-        &self.phase
     }
 
     /// Whether the peer is served: it is not being closed.
@@ -319,22 +283,12 @@ impl<S> Client<S> {
 
     /// Why the connection ends, if it does.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        match self.phase {
-            Phase::Open(_) => None,
-            Phase::Flushing { ending }
-            | Phase::Lingering { ending, .. }
-            | Phase::Closed { ending } => Some(ending.reason),
-        }
+        Some(self.phase.ending()?.reason)
     }
 
     /// How the peer speaks, or spoke while it was served.
     pub fn transport(&self) -> Transport {
-        match &self.phase {
-            Phase::Open(session) => session.transport(),
-            Phase::Flushing { ending }
-            | Phase::Lingering { ending, .. }
-            | Phase::Closed { ending } => ending.transport,
-        }
+        self.phase.transport()
     }
 
     /// The earliest tick at which something may be due.

@@ -130,19 +130,13 @@ impl<S: Stream> Engine<S> {
         if has_proxy_header && !self.may_send_proxy_header(peer) {
             return self.log_turned_away(peer, "it is no trusted proxy (--trusted-proxy)");
         }
-        let refusal = self.take_seat(peer, role, has_proxy_header);
-        if let Some(refusal) = refusal
-            && self.refused_count >= REFUSED_CLIENTS_MAX
-        {
-            return self.log_turned_away(peer, refusal.why());
+        let admission = self.take_seat(peer, role, has_proxy_header);
+        if let Admission::Refused(refusal) = admission {
+            if self.refused_count >= REFUSED_CLIENTS_MAX {
+                return self.log_turned_away(peer, refusal.why());
+            }
+            self.refused_count += 1;
         }
-        let admission = match (refusal, role) {
-            (Some(refusal), _) => Admission::Refused(refusal),
-            (None, Role::Public) if has_proxy_header => Admission::Unnamed,
-            (None, Role::Public) => Admission::Public,
-            (None, Role::Admin) => Admission::Admin,
-        };
-        self.refused_count += usize::from(refusal.is_some());
         let id = self.clients.next_id();
         if let Err(error) = network.register(&mut stream, id) {
             self.metrics.accept_failures += 1;
@@ -171,19 +165,19 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Takes a seat for a new client, or says why there is none. One whose header is still to name its address has as
-    /// yet none of those that an address has: proxies connect for many.
-    fn take_seat(&mut self, peer: PeerAddr, role: Role, has_proxy_header: bool) -> Option<Refusal> {
+    /// Takes a seat for a new client, if there is one. A client whose header is still to name its address takes none of
+    /// those that an address has: proxies connect for many.
+    fn take_seat(&mut self, peer: PeerAddr, role: Role, has_proxy_header: bool) -> Admission {
         if self.is_full(role) {
-            return Some(Refusal::TooManyClients);
+            return Admission::Refused(Refusal::TooManyClients);
         }
         match role {
-            Role::Public if has_proxy_header => None,
-            Role::Public if !self.per_ip.enter(peer.ip()) => Some(Refusal::TooManyFromAddress),
-            Role::Public => None,
+            Role::Public if has_proxy_header => Admission::Unnamed,
+            Role::Public if self.per_ip.enter(peer.ip()) => Admission::Public,
+            Role::Public => Admission::Refused(Refusal::TooManyFromAddress),
             Role::Admin => {
                 self.admin_count += 1;
-                None
+                Admission::Admin
             }
         }
     }

@@ -115,7 +115,7 @@ impl<S: Stream> Engine<S> {
         let is_settled = self.per_ip.is_empty() && self.refused_count == 0;
         debug_assert!(
             self.clients.len() > 0 || is_settled,
-            "whoever is gone has given its seat back"
+            "a client that is gone has given its seat back"
         );
     }
 }

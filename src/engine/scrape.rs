@@ -7,7 +7,7 @@ use crate::client::Stream;
 use crate::config::PROCESS_READ_PERIOD;
 use crate::http::manner::Manner;
 use crate::id::ClientId;
-use crate::observe::exposition::{CONTENT_TYPE, Compression, Snapshot, State};
+use crate::observe::exposition::{CONTENT_TYPE, Snapshot, State};
 use crate::observe::process::Process;
 use crate::session::Closing;
 use crate::time::Tick;
@@ -69,16 +69,8 @@ impl<S: Stream> Engine<S> {
                 history_len: self.history_len(),
                 max_history: self.config.rooms.max_history,
             },
-            compression: self.compression(),
+            compression: self.hub.compression_counts(),
             process: self.process.read(self.now),
-        }
-    }
-
-    fn compression(&self) -> Compression {
-        let counts = self.hub.compression_counts();
-        Compression {
-            input_len: counts.text_len,
-            output_len: counts.deflated_len,
         }
     }
 

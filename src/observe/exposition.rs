@@ -5,17 +5,13 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet, text,
-};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::{Registry, Unit};
 use strum::VariantArray;
 
 use super::close_reason::CloseKind;
-use super::metrics::{Metrics, Transport};
+use super::families::Families;
+use super::metrics::{CompressionCounts, Metrics, Transport};
 use super::process::Process;
 use crate::http::status::Refusal;
 
@@ -30,7 +26,7 @@ pub struct Snapshot {
     /// What there is.
     pub state: State,
     /// What compression has saved since the start.
-    pub compression: Compression,
+    pub compression: CompressionCounts,
     /// What the kernel counts.
     pub process: Option<Process>,
 }
@@ -46,15 +42,6 @@ pub struct State {
     pub max_queued: usize,
     pub history_len: usize,
     pub max_history: usize,
-}
-
-/// The messages that were compressed, in bytes, each counted once however many readers it has.
-#[derive(Debug)]
-pub struct Compression {
-    /// As they were published.
-    pub input_len: u64,
-    /// As they are sent.
-    pub output_len: u64,
 }
 
 impl Snapshot {
@@ -232,7 +219,7 @@ fn encode_messages(metrics: &Metrics, families: &mut Families<'_>) -> fmt::Resul
     )
 }
 
-impl Compression {
+impl CompressionCounts {
     fn encode(&self, families: &mut Families<'_>) -> fmt::Result {
         let bytes = Some(&Unit::Bytes);
         let help = "Bytes of messages that were compressed, before";
@@ -247,13 +234,7 @@ fn encode_turns(metrics: &Metrics, families: &mut Families<'_>) -> fmt::Result {
     let buckets: Vec<(f64, u64)> = turns.buckets().collect();
     let (sum, count) = (turns.sum().as_secs_f64(), turns.count());
     let help = "How long the loop worked between two waits";
-    let mut encoder = families.0.encode_descriptor(
-        "fanfare_turn",
-        help,
-        Some(&Unit::Seconds),
-        MetricType::Histogram,
-    )?;
-    encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    families.histogram("fanfare_turn", help, &Unit::Seconds, sum, count, &buckets)
 }
 
 impl Process {
@@ -273,80 +254,5 @@ impl Process {
         families.gauge("process_start_time", help, seconds, self.start_seconds)?;
         let help = "Processor time in the program and in the kernel";
         families.counter("process_cpu", help, seconds, self.cpu_seconds)
-    }
-}
-
-/// Encodes metrics of one name each: without labels, or one for each value of a label.
-struct Families<'a>(DescriptorEncoder<'a>);
-
-impl Families<'_> {
-    fn counter<N: EncodeCounterValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        value: N,
-    ) -> fmt::Result {
-        let counter = ConstCounter::new(value);
-        let kind = counter.metric_type();
-        counter.encode(self.0.encode_descriptor(name, help, unit, kind)?)
-    }
-
-    fn gauge<N: EncodeGaugeValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        value: N,
-    ) -> fmt::Result {
-        let gauge = ConstGauge::new(value);
-        let kind = gauge.metric_type();
-        gauge.encode(self.0.encode_descriptor(name, help, unit, kind)?)
-    }
-
-    fn counters(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        counts: impl IntoIterator<Item = (&'static str, u64)>,
-    ) -> fmt::Result {
-        let counts = counts.into_iter();
-        let counts = counts.map(|(value, count)| (value, ConstCounter::new(count)));
-        self.labelled(name, help, MetricType::Counter, label, counts)
-    }
-
-    fn gauges(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        numbers: impl IntoIterator<Item = (&'static str, u64)>,
-    ) -> fmt::Result {
-        let numbers = numbers.into_iter();
-        let numbers = numbers.map(|(value, number)| (value, ConstGauge::new(number)));
-        self.labelled(name, help, MetricType::Gauge, label, numbers)
-    }
-
-    fn labelled(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        label: &str,
-        metrics: impl Iterator<Item = (&'static str, impl EncodeMetric)>,
-    ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
-        for (value, metric) in metrics {
-            metric.encode(encoder.encode_family(&[(label, value)])?)?;
-        }
-        Ok(())
-    }
-
-    fn info(&mut self, name: &str, help: &str, labels: &[(&str, &str)]) -> fmt::Result {
-        let mut encoder = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Info)?;
-        encoder.encode_info(&labels)
     }
 }

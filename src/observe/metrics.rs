@@ -26,6 +26,15 @@ impl Transport {
     }
 }
 
+/// The messages that were compressed, in bytes, each counted once however many readers it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompressionCounts {
+    /// As they were published.
+    pub input_len: u64,
+    /// As they are sent.
+    pub output_len: u64,
+}
+
 /// What happened since the start.
 #[derive(Debug, Default, Clone)]
 pub struct Metrics {

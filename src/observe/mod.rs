@@ -3,6 +3,7 @@
 
 pub mod close_reason;
 pub mod exposition;
+mod families;
 pub mod log_limiter;
 pub mod metrics;
 pub mod process;
@@ -10,4 +11,4 @@ pub mod turn_times;
 
 pub use close_reason::CloseReason;
 pub use log_limiter::LogLimiter;
-pub use metrics::{Metrics, Transport};
+pub use metrics::{CompressionCounts, Metrics, Transport};

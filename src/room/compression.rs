@@ -1,5 +1,6 @@
 //! Which batches are compressed, and by what.
 
+use crate::observe::CompressionCounts;
 use crate::ws::deflate::Deflater;
 
 /// The compressor that all rooms share, and how it is used.
@@ -10,15 +11,6 @@ pub struct Compression {
     len_min: usize,
     /// How many bytes were compressed, and to how many.
     pub counts: CompressionCounts,
-}
-
-/// What compression has saved so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CompressionCounts {
-    /// The bytes that were compressed.
-    pub text_len: u64,
-    /// The bytes that they became.
-    pub deflated_len: u64,
 }
 
 impl Compression {
@@ -40,8 +32,8 @@ impl Compression {
         if deflated.len() >= text.len() {
             return None;
         }
-        self.counts.text_len += text.len() as u64;
-        self.counts.deflated_len += deflated.len() as u64;
+        self.counts.input_len += text.len() as u64;
+        self.counts.output_len += deflated.len() as u64;
         Some(deflated)
     }
 }
@@ -55,11 +47,11 @@ mod tests {
         let mut compression = Compression::new(6, 20);
         assert_eq!(compression.deflate(&[b'x'; 19]), None);
         assert!(compression.deflate(&[b'x'; 20]).is_some());
-        let text_len = compression.counts.text_len;
-        assert_eq!(text_len, 20);
-        assert!(compression.counts.deflated_len < 10);
+        let input_len = compression.counts.input_len;
+        assert_eq!(input_len, 20);
+        assert!(compression.counts.output_len < 10);
         let noise: Vec<u8> = (0..=255).collect();
         assert_eq!(compression.deflate(&noise), None);
-        assert_eq!(compression.counts.text_len, text_len);
+        assert_eq!(compression.counts.input_len, input_len);
     }
 }

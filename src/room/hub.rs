@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::compression::{Compression, CompressionCounts};
+use super::compression::Compression;
 use super::id::Id;
 use super::keys::Keys;
 use super::log::Log;
@@ -19,6 +19,7 @@ use super::pool::{HistoryBounds, Pool};
 use super::recency::Recency;
 use super::room::Room;
 use crate::id::ClientId;
+use crate::observe::CompressionCounts;
 use crate::time::{Deadlines, Tick};
 use crate::ws::deflate::Deflater;
 

@@ -1,4 +1,4 @@
-//! Unix sockets: the file that names one is made with its mode, taken over where it is stale, and removed by whoever
+//! Unix sockets: the file that names one is made with its mode, taken over if it is stale, and removed by the process that
 //! made it.
 
 use std::fs::{self, Metadata, Permissions};

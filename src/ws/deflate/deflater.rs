@@ -78,17 +78,19 @@ fn push_deflated(state: &mut Compress, piece: &[u8], flush: FlushCompress, out: 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use flate2::{Decompress, FlushDecompress};
 
     use super::*;
 
-    fn inflate(deflated: &[u8], len: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(len + 1);
+    /// The text of a compressed message, of at most so many bytes (RFC 7692 §7.2.2).
+    pub(crate) fn inflate(deflated: &[u8], len_max: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(len_max + 1);
         let input = [deflated, FLUSH_END].concat();
-        let inflated =
-            Decompress::new(false).decompress_vec(&input, &mut out, FlushDecompress::Sync);
+        let mut state = Decompress::new(false);
+        let inflated = state.decompress_vec(&input, &mut out, FlushDecompress::Sync);
         inflated.expect("good data");
+        assert_eq!(state.total_in(), input.len() as u64);
         out
     }
 

@@ -9,6 +9,8 @@ mod tests;
 mod window;
 
 pub use deflater::Deflater;
+#[cfg(test)]
+pub(crate) use deflater::tests::inflate;
 pub use inflater::{Inflater, deflated_max};
 pub use negotiation::{Agreement, negotiate};
 pub use window::Window;
