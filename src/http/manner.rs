@@ -138,6 +138,7 @@ mod tests {
             Refusal::TooManyClients,
             Refusal::TooManyRooms,
             Refusal::ShuttingDown,
+            Refusal::BackplaneAway,
             Refusal::TooManyMessages,
         ] {
             let answer = text(events.refuse(refusal, &date));
@@ -159,6 +160,7 @@ mod tests {
             (Refusal::TooManyMessages, "429 Too Many Requests", Some("1")),
             (Refusal::TooManyRooms, "503 Service Unavailable", Some("5")),
             (Refusal::ShuttingDown, "503 Service Unavailable", Some("5")),
+            (Refusal::BackplaneAway, "503 Service Unavailable", Some("5")),
             (
                 Refusal::TooManyClients,
                 "503 Service Unavailable",

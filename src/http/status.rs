@@ -165,6 +165,8 @@ pub enum Refusal {
     TooManyRooms,
     /// The server is shutting down.
     ShuttingDown,
+    /// The stream of the nodes cannot be reached, or what waits for it has reached its bound.
+    BackplaneAway,
 }
 
 impl Refusal {
@@ -222,7 +224,8 @@ impl Refusal {
             Self::TooManyClients
             | Self::TooManyFromAddress
             | Self::TooManyRooms
-            | Self::ShuttingDown => Status::ServiceUnavailable,
+            | Self::ShuttingDown
+            | Self::BackplaneAway => Status::ServiceUnavailable,
         }
     }
 
@@ -283,6 +286,9 @@ impl Refusal {
             }
             Self::TooManyRooms => "there are too many rooms (--max-rooms)",
             Self::ShuttingDown => "the server is shutting down",
+            Self::BackplaneAway => {
+                "the message could not be passed on in time (--backplane-wait): it may be published or not"
+            }
         }
     }
 }

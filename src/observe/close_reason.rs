@@ -50,6 +50,10 @@ pub enum CloseReason {
     TokenExpired,
     /// The connection did not begin with a PROXY header, where one is required.
     ProxyHeader,
+    /// What the peer published could not be appended to the stream of the nodes in time.
+    BackplaneAway,
+    /// Messages are missing for a peer that has no ids, so that it could not be told.
+    MissedMessages,
 }
 
 impl CloseReason {
@@ -75,6 +79,8 @@ impl CloseReason {
             Self::Shutdown => "server is going away",
             Self::MayNotPublish => "no right to publish here",
             Self::TokenExpired => "token expired",
+            Self::BackplaneAway => "what was said could not be passed on; try again",
+            Self::MissedMessages => "messages are missing; come back for what is kept",
             Self::Protocol(error) => error.words(),
             // These end without a close frame, or with the peer's own code.
             Self::PeerClosed
@@ -132,6 +138,10 @@ impl fmt::Display for CloseReason {
             Self::MayNotPublish => f.write_str("it published without the right to"),
             Self::TokenExpired => f.write_str("its token has expired"),
             Self::ProxyHeader => f.write_str("no good PROXY header in time (--proxy-protocol)"),
+            Self::BackplaneAway => {
+                f.write_str("what it published was not appended in time (--backplane-wait)")
+            }
+            Self::MissedMessages => f.write_str("messages are missing that it cannot be told of"),
         }
     }
 }
@@ -139,6 +149,7 @@ impl fmt::Display for CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ws::close::CLOSE_WORDS_MAX;
 
     #[test]
     fn a_reason_has_a_name_of_its_kind() {
@@ -146,5 +157,18 @@ mod tests {
         let broken = CloseReason::Broken(std::io::ErrorKind::BrokenPipe);
         assert_eq!(broken.name(), "broken");
         assert_eq!(CloseReason::RateExceeded.kind(), CloseKind::RateExceeded);
+    }
+
+    #[test]
+    fn every_reason_of_the_backplane_has_words_that_fit_in_a_close_frame() {
+        for (reason, name) in [
+            (CloseReason::BackplaneAway, "backplane_away"),
+            (CloseReason::MissedMessages, "missed_messages"),
+        ] {
+            assert_eq!(reason.name(), name);
+            assert!((1..=CLOSE_WORDS_MAX).contains(&reason.words().len()));
+            // A broker that is away is one line in the log, and not one for each client.
+            assert!(!reason.is_policy());
+        }
     }
 }

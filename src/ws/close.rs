@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::frame::{self, CONTROL_PAYLOAD_MAX, Opcode};
 
-/// The close codes this server sends of its own accord (RFC 6455 §7.4.1, and 1012 of the IANA registry).
+/// The close codes this server sends of its own accord (RFC 6455 §7.4.1, and 1012 and 1013 of the IANA registry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum CloseCode {
@@ -25,6 +25,8 @@ pub enum CloseCode {
     TooBig = 1009,
     /// The server restarts; the peer may come back.
     Restart = 1012,
+    /// The server cannot do its work for a while; the peer may come back.
+    TryAgainLater = 1013,
 }
 
 /// A rule that a peer broke. One variant per rule; [`ProtocolError::close_code`] says how it is answered.
@@ -226,6 +228,7 @@ mod tests {
             CloseCode::Policy,
             CloseCode::TooBig,
             CloseCode::Restart,
+            CloseCode::TryAgainLater,
         ] {
             assert!(is_valid_on_wire(code as u16), "{code:?}");
         }
