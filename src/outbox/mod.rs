@@ -103,6 +103,28 @@ impl Outbox {
         skipped
     }
 
+    /// Leaves the room's log for good: what waits there is not sent, but for the frame that was begun. Returns how many
+    /// messages that are.
+    pub fn leave_log(&mut self, hub: &mut Hub) -> u64 {
+        let Some(backlog) = self.0.as_deref_mut() else {
+            return 0;
+        };
+        let Some(cursor) = backlog.cursor.take() else {
+            return 0;
+        };
+        let (missed, rest) = cursor.abandon(hub);
+        if !rest.is_empty() {
+            backlog.private_len += rest.len();
+            backlog.private.push_front(Piece::Owned(rest));
+        }
+        if !backlog.last.is_empty() {
+            let last = mem::take(&mut backlog.last);
+            backlog.push_private(Piece::Owned(last));
+        }
+        self.settle(hub);
+        missed
+    }
+
     /// Queues how many listen, to be told when the client is caught up. Empty bytes are not queued.
     pub fn push_here(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {

@@ -223,6 +223,15 @@ impl Cursor {
         }
     }
 
+    /// Lets the log go for good, whatever waits in it. Returns how many messages the reader has not been told of, and
+    /// what is left of the frame that was begun, which is to be written first.
+    pub fn abandon(mut self, hub: &mut Hub) -> (u64, Vec<u8>) {
+        let (_, rest) = self.skip_waiting(hub);
+        let missed = self.skipped;
+        self.release(hub);
+        (missed, rest)
+    }
+
     /// Lets the log go.
     pub fn release(self, hub: &mut Hub) {
         if let Some((log, pool)) = hub.log_mut(self.room) {

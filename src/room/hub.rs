@@ -29,7 +29,7 @@ const IS_KEPT: &str = "a room is kept while it has members";
 pub const ROOM_MEMORY: Duration = Duration::from_secs(300);
 
 /// A room's place among all rooms. It counts from one, so that no place at all takes no more memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RoomId(NonZeroU32);
 
 impl RoomId {
@@ -91,6 +91,12 @@ pub struct Hub {
     pub(super) here: Deadlines,
     /// The answers to publications that had a key.
     pub(super) keys: Keys,
+    /// Whether other nodes have a part in the rooms.
+    pub(super) is_shared: bool,
+    /// Then: the rooms whose listeners here have changed.
+    pub(super) changed_counts: Vec<RoomId>,
+    /// How many listen to a room on other nodes, where that is asked for and some do.
+    pub(super) elsewhere: HashMap<RoomId, usize>,
     now: Duration,
     pub(super) pool: Pool,
 }
@@ -106,6 +112,9 @@ impl Hub {
             deadlines: Deadlines::default(),
             here: Deadlines::default(),
             keys: Keys::default(),
+            is_shared: false,
+            changed_counts: Vec::new(),
+            elsewhere: HashMap::new(),
             now: Duration::ZERO,
             pool: Pool::new(
                 bounds.history,
@@ -272,16 +281,24 @@ impl Hub {
                 continue;
             };
             room.is_listed = false;
-            room.quiet_since = self.pool.now;
-            if let Some(log) = &mut room.log {
-                log.seal(&mut self.pool);
-                log.begin_offer();
-                log.build_news(&room.readers, &mut self.pool);
-            }
-            self.recency.touch(&mut self.rooms, id);
+            self.begin_offer(id);
             return Some(id);
         }
         None
+    }
+
+    /// Seals what is new in a room, in the framings of its members: it is about to be offered to them.
+    pub fn begin_offer(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id.index()) else {
+            return;
+        };
+        room.quiet_since = self.pool.now;
+        if let Some(log) = &mut room.log {
+            log.seal(&mut self.pool);
+            log.begin_offer();
+            log.build_news(&room.readers, &mut self.pool);
+        }
+        self.recency.touch(&mut self.rooms, id);
     }
 
     /// Notes that all sealed batches of a room were offered to all of its members.

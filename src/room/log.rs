@@ -10,7 +10,7 @@ use std::mem;
 use super::batch::{BATCH_TEXT_MAX, Batch, trimmed};
 use super::form::Form;
 use super::framing::{DERIVED, Framing};
-use super::id::Epoch;
+use super::id::{Epoch, Id};
 use super::pool::Pool;
 use crate::time::Tick;
 
@@ -321,6 +321,27 @@ impl Log {
         oldest.map_or(Tick::NEVER, |batch| {
             batch.sealed_at().after(pool.bounds.age)
         })
+    }
+
+    /// Goes on behind `position`; all that is kept is let go. It must have been offered to everybody, and no cursor may
+    /// stand at it.
+    pub(super) fn restart(&mut self, position: Id, pool: &mut Pool) {
+        self.seal(pool);
+        self.begin_offer();
+        self.note_offered(pool);
+        while self.drop_oldest(pool) {}
+        debug_assert!(self.sealed.is_empty(), "a reader stands in the log");
+        self.epoch = position.epoch;
+        self.open.place(position.seq, self.open.text_before());
+    }
+
+    /// How many cursors stand in it.
+    pub(super) fn cursor_count(&self) -> usize {
+        let sealed = self.sealed.iter();
+        sealed
+            .chain([&self.open])
+            .map(|batch| batch.cursors as usize)
+            .sum()
     }
 
     /// Whether something that was published is kept.

@@ -21,6 +21,7 @@ pub mod pool;
 mod recency;
 #[expect(clippy::module_inception, reason = "a hub has rooms")]
 mod room;
+mod shared;
 pub mod start;
 mod upkeep;
 
@@ -28,3 +29,4 @@ pub use cursor::Cursor;
 pub use framing::Framing;
 pub use hub::{Hub, RoomId};
 pub use member::Membership;
+pub use shared::ChangedCount;

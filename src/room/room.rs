@@ -44,6 +44,21 @@ pub(super) struct Room {
     pub(super) is_listed: bool,
     /// Whether it is on the list of rooms whose members are to be told how many they are.
     pub(super) is_here_listed: bool,
+    /// Whether its listeners have changed since the other nodes were told of them.
+    pub(super) is_count_changed: bool,
+    /// What is known of its last message, where the ids come from elsewhere.
+    pub(super) knowledge: Knowledge,
+}
+
+/// What is known of the last message of a room that several nodes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    /// Nothing yet: nobody has an id of it from here.
+    None,
+    /// What it was once.
+    Old,
+    /// All that was read of the stream.
+    Current,
 }
 
 /// What an empty room costs, besides its name and its place among the names.
@@ -73,6 +88,8 @@ impl Room {
             link: Link::default(),
             is_listed: false,
             is_here_listed: false,
+            is_count_changed: false,
+            knowledge: Knowledge::None,
         }
     }
 
@@ -90,6 +107,16 @@ impl Room {
             epoch: self.epoch,
             seq: self.log.as_ref().map_or(self.head, |log| log.head()),
         }
+    }
+
+    /// Goes on behind `position`. What it has is let go.
+    pub(super) fn restart(&mut self, position: Id, pool: &mut Pool) {
+        let Id { epoch, seq } = position;
+        if let Some(log) = &mut self.log {
+            log.restart(position, pool);
+        }
+        (self.epoch, self.head) = (epoch, seq);
+        self.knowledge = Knowledge::Current;
     }
 
     /// Decides where a reader starts: the answer, the position before its next message, and where it stands in

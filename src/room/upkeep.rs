@@ -32,7 +32,7 @@ impl Hub {
     }
 
     /// A room has no history any more, and may be forgotten after a while.
-    fn end_history(&mut self, id: RoomId) {
+    pub(super) fn end_history(&mut self, id: RoomId) {
         self.recency.remove(&mut self.rooms, id);
         if let Some(room) = self.rooms.get_mut(id.index()) {
             room.quiet_since = self.pool.now;
@@ -70,6 +70,7 @@ impl Hub {
         };
         if room.is_forgettable() && room.quiet_since.after(ROOM_MEMORY) <= now {
             self.names.remove(&room.name);
+            self.elsewhere.remove(&id);
             self.rooms.remove(id.index());
         } else {
             self.schedule(id);
@@ -94,8 +95,20 @@ impl Hub {
         }
     }
 
-    /// The number of listeners has changed: those who want to know are told, at most once a second.
+    /// The number of listeners here has changed.
     pub(super) fn note_count(&mut self, id: RoomId) {
+        if self.is_shared
+            && let Some(room) = self.rooms.get_mut(id.index())
+            && !room.is_count_changed
+        {
+            room.is_count_changed = true;
+            self.changed_counts.push(id);
+        }
+        self.tell_count(id);
+    }
+
+    /// The number of listeners has changed: those who want to know are told, at most once a second.
+    pub(super) fn tell_count(&mut self, id: RoomId) {
         let Some(room) = self.rooms.get_mut(id.index()) else {
             return;
         };
@@ -114,7 +127,7 @@ impl Hub {
         };
         let is_known = count == 1 && room.told_to_last as usize == room.members.len();
         if count > 0 && !is_known {
-            self.note_count(id);
+            self.tell_count(id);
         }
     }
 
@@ -135,6 +148,6 @@ impl Hub {
     pub fn here_again(&self, membership: Membership) -> Option<usize> {
         let room = self.rooms.get(membership.room.index())?;
         let is_due = membership.here == Here::On && room.here_again <= self.pool.now;
-        is_due.then_some(room.members.len())
+        is_due.then(|| self.listeners(membership.room))
     }
 }
