@@ -189,7 +189,7 @@ impl<S> Client<S> {
     pub fn wants_read(&self) -> bool {
         self.input.may_bring_something()
             && match &self.phase {
-                Phase::Open(_) => !self.is_paused(),
+                Phase::Open(session) => !self.is_paused() && !session.awaits_answer(),
                 Phase::Lingering { .. } => true,
                 Phase::Flushing { .. } | Phase::Closed { .. } => false,
             }
@@ -221,8 +221,7 @@ impl<S> Client<S> {
     /// The client stays from now on, as a WebSocket or an event source.
     pub fn open(&mut self, id: ClientId, now: Tick, timeouts: &Timeouts, metrics: &mut Metrics) {
         metrics.change_transport(Transport::Http, self.transport());
-        let member = self.membership();
-        let is_websocket = member.is_none_or(|member| member.framing.is_websocket());
+        let is_websocket = self.transport() == Transport::WebSocket;
         // Consecutive slots differ in their low bits, which is all that the jitter looks at.
         self.timers.open(is_websocket, id.slot(), now, timeouts);
     }
@@ -247,7 +246,7 @@ impl<S> Client<S> {
         let progress = session.note_progress();
         if !session.is_http() {
             self.timers.note_message(progress, now, timeouts);
-        } else if self.outbox.is_empty() {
+        } else if self.outbox.is_empty() && !session.awaits_answer() {
             self.timers.note_request(progress, now, timeouts);
         } else {
             self.timers.pause_input();

@@ -3,7 +3,7 @@
 use super::socket;
 use super::{Client, Phase, Stream};
 use crate::config::{Config, SlowPolicy, Timeouts, WRITES_PER_TURN};
-use crate::observe::{CloseReason, Metrics};
+use crate::observe::{CloseReason, Metrics, Transport};
 use crate::room::member::Here;
 use crate::room::{Cursor, Framing, Hub, Membership, notice};
 use crate::time::Tick;
@@ -156,7 +156,7 @@ impl<S: Stream> Client<S> {
             return;
         };
         if session.is_http() {
-            if self.outbox.is_empty() {
+            if self.outbox.is_empty() && !session.awaits_answer() {
                 let progress = session.progress();
                 self.timers.await_request(progress, now, timeouts);
             }
@@ -199,9 +199,9 @@ impl<S: Stream> Client<S> {
     ) -> Result<(), CloseReason> {
         self.timers.renew_ping(now, timeouts);
         let membership = self.membership();
-        let ping = match membership {
-            Some(member) if !member.framing.is_websocket() => COMMENT,
-            _ => PING,
+        let ping = match self.transport() {
+            Transport::Sse => COMMENT,
+            Transport::Http | Transport::WebSocket => PING,
         };
         let count = membership.and_then(|membership| hub.here_again(membership));
         if self.outbox.is_empty() {

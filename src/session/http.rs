@@ -52,6 +52,8 @@ pub enum Stage {
     },
     /// To its body.
     Body(Box<Post>),
+    /// To its end, but its answer has to wait.
+    Answer,
 }
 
 impl Default for Stage {
@@ -126,6 +128,7 @@ impl Stage {
                 }
                 return Ok(event);
             }
+            Self::Answer => return Ok(None),
         };
         match reader.next(input) {
             Ok(None) => Ok(None),
@@ -215,20 +218,42 @@ impl HttpSession {
         }
     }
 
-    /// Whether a part of a request has come.
+    fn stage_mut(&mut self) -> &mut Stage {
+        match self {
+            Self::Own(stage) => stage,
+            Self::Via(via) => &mut via.stage,
+        }
+    }
+
+    /// The answer to the request that has just come has to wait.
+    pub(super) fn await_answer(&mut self) {
+        *self.stage_mut() = Stage::Answer;
+    }
+
+    /// The request is answered.
+    pub(super) fn end_wait(&mut self) {
+        *self.stage_mut() = Stage::after_answer();
+    }
+
+    /// Whether an answer has to wait.
+    pub(super) fn awaits_answer(&self) -> bool {
+        matches!(self.stage(), Stage::Answer)
+    }
+
+    /// Whether a part of a request has come, or its answer has to wait.
     pub(super) fn is_mid_request(&self) -> bool {
         let is_held = matches!(self, Self::Via(via) if !via.held.is_empty());
         is_held
             || match self.stage() {
                 Stage::Head { reader, .. } => reader.is_mid_request(),
-                Stage::Body(_) => true,
+                Stage::Body(_) | Stage::Answer => true,
             }
     }
 
     /// The memory of the part of a body that has come, in bytes.
     pub(super) fn body_len(&self) -> usize {
         match self.stage() {
-            Stage::Head { .. } => 0,
+            Stage::Head { .. } | Stage::Answer => 0,
             Stage::Body(post) => post.reader.buffer_len(),
         }
     }
@@ -236,7 +261,7 @@ impl HttpSession {
     /// How many bytes of a body are known to come.
     pub(super) fn body_left(&self) -> usize {
         match self.stage() {
-            Stage::Head { .. } => 0,
+            Stage::Head { .. } | Stage::Answer => 0,
             Stage::Body(post) => post.reader.left(),
         }
     }
@@ -262,6 +287,7 @@ impl HttpSession {
         match self.stage() {
             Stage::Head { reader, .. } => Manner::unknown(reader.is_head_request(b"")),
             Stage::Body(post) => post.publication.manner.closing(),
+            Stage::Answer => Manner::unknown(false),
         }
     }
 }

@@ -6,7 +6,10 @@ mod http;
 mod listen;
 mod may;
 mod requests;
+mod waiting;
 mod websocket;
+
+use std::mem;
 
 use crate::http::Date;
 use crate::http::status::Refusal;
@@ -22,6 +25,7 @@ use crate::ws::message::MessageReader;
 pub use crate::ws::message::Progress;
 pub use event::{Closing, Codec, Context, Event, Listen, Publication};
 use http::HttpSession;
+pub use waiting::Waiting;
 
 /// The state of one peer's protocol.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub enum Session {
     Proxy(ProxyHeaderReader),
     /// The peer sends requests.
     Http(HttpSession),
+    /// The peer waits to be let into a room.
+    Waiting(Box<Waiting>),
     /// The peer is in a room.
     Chat {
         /// The message that has come in part.
@@ -87,7 +93,16 @@ impl Session {
                 websocket::receive_echo(reader, input, outbox, message_max, codec)
             }
             Self::Http(http) => http.receive(input, outbox, context),
-            Self::Events { .. } => None,
+            Self::Waiting(waiting) if waiting.is_websocket() => {
+                let Listen {
+                    listening, grant, ..
+                } = &waiting.listen;
+                let inflater = listening.framing.window().map(|_| codec.inflater);
+                let may_publish = grant.may_publish;
+                let reader = &mut waiting.reader;
+                websocket::receive_chat(reader, may_publish, input, outbox, message_max, inflater)
+            }
+            Self::Events { .. } | Self::Waiting(_) => None,
             Self::Proxy(header) => match header.next(input) {
                 Ok(None) => None,
                 Ok(Some(named)) => {
@@ -109,11 +124,50 @@ impl Session {
         *self = Self::Proxy(ProxyHeaderReader::default());
     }
 
+    /// The peer waits to be let into a room from now on.
+    pub fn wait(&mut self, listen: Listen) {
+        *self = Self::Waiting(Box::new(Waiting::new(listen)));
+    }
+
+    /// What the peer waits for, if it waits to be let into a room.
+    #[inline]
+    pub fn waiting(&mut self) -> Option<&mut Waiting> {
+        match self {
+            Self::Waiting(waiting) => Some(waiting),
+            _ => None,
+        }
+    }
+
+    /// The peer waits for the answer to what it has published; nothing is read from it meanwhile.
+    pub fn await_answer(&mut self) {
+        if let Self::Http(http) = self {
+            http.await_answer();
+        }
+    }
+
+    /// The answer is there.
+    pub fn end_wait(&mut self) {
+        if let Self::Http(http) = self {
+            http.end_wait();
+        }
+    }
+
+    /// Whether the peer waits for the answer to what it has published.
+    #[inline]
+    pub fn awaits_answer(&self) -> bool {
+        matches!(self, Self::Http(http) if http.awaits_answer())
+    }
+
     /// The peer is in a room from now on, and may publish there or not.
     pub fn enter_room(&mut self, membership: Membership, may_publish: bool) {
+        let reader = match self {
+            // It may be in the middle of a message.
+            Self::Waiting(waiting) => mem::take(&mut waiting.reader),
+            _ => MessageReader::default(),
+        };
         *self = if membership.framing.is_websocket() {
             Self::Chat {
-                reader: MessageReader::default(),
+                reader,
                 membership,
                 may_publish,
             }
@@ -134,7 +188,10 @@ impl Session {
     pub fn close(&self, code: CloseCode, reason: CloseReason) -> Closing {
         match self {
             Self::Chat { .. } | Self::Echo { .. } => websocket::close(code, reason),
-            Self::Proxy(_) | Self::Http(_) | Self::Events { .. } => Closing::silent(reason),
+            Self::Waiting(waiting) if waiting.is_websocket() => websocket::close(code, reason),
+            Self::Proxy(_) | Self::Http(_) | Self::Events { .. } | Self::Waiting(_) => {
+                Closing::silent(reason)
+            }
         }
     }
 
@@ -142,7 +199,7 @@ impl Session {
     /// `jitter`, so that not all of them come at once.
     pub fn shut_down(&self, jitter: u32) -> Closing {
         let mut closing = self.close(CloseCode::GoingAway, CloseReason::Shutdown);
-        if let Self::Events { .. } = self {
+        if self.transport() == Transport::Sse {
             closing.last_bytes = notice::retry(jitter);
         }
         closing
@@ -155,7 +212,7 @@ impl Session {
             Self::Proxy(_) => Closing::silent(CloseReason::ProxyHeader),
             Self::Http(http) if http.is_between_requests() => Closing::silent(CloseReason::Idle),
             Self::Http(http) => Closing::refused(Refusal::Late, &http.manner(), date),
-            Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } => {
+            Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } | Self::Waiting(_) => {
                 self.close(CloseCode::Policy, CloseReason::MessageTimeout)
             }
         }
@@ -168,6 +225,10 @@ impl Session {
             Self::Proxy(_) | Self::Http(_) => Transport::Http,
             Self::Chat { .. } | Self::Echo { .. } => Transport::WebSocket,
             Self::Events { .. } => Transport::Sse,
+            Self::Waiting(waiting) => match waiting.is_websocket() {
+                true => Transport::WebSocket,
+                false => Transport::Sse,
+            },
         }
     }
 
@@ -187,15 +248,16 @@ impl Session {
         match self {
             Self::Proxy(_) => true,
             Self::Http(http) => http.awaits_first_request(),
-            Self::Chat { .. } | Self::Echo { .. } | Self::Events { .. } => false,
+            _ => false,
         }
     }
 
-    /// The memory of the part of a body that has come, in bytes.
+    /// The memory of the part of a body that has come, or of what was said too early, in bytes.
     #[inline]
     pub fn body_len(&self) -> usize {
         match self {
             Self::Http(http) => http.body_len(),
+            Self::Waiting(waiting) => waiting.said_len,
             _ => 0,
         }
     }
@@ -246,6 +308,7 @@ impl Session {
             // The first request is due from the start, and the header with it.
             Self::Proxy(_) | Self::Events { .. } => false,
             Self::Chat { reader, .. } | Self::Echo { reader, .. } => reader.is_mid_message(),
+            Self::Waiting(waiting) => waiting.reader.is_mid_message(),
         };
         match is_begun {
             true => Progress::Unfinished,
@@ -260,6 +323,7 @@ impl Session {
             Self::Http(http) if http.is_mid_request() => Progress::Begun,
             Self::Proxy(_) | Self::Http(_) | Self::Events { .. } => Progress::Between,
             Self::Chat { reader, .. } | Self::Echo { reader, .. } => reader.note_progress(),
+            Self::Waiting(waiting) => waiting.reader.note_progress(),
         }
     }
 }
