@@ -15,8 +15,8 @@ use crate::simulation::{SECOND, SLACK, Simulation};
 /// How many connections ended in each of [`ENDS`].
 pub(crate) type Tally = [u64; ENDS.len()];
 
-/// Every way in which a connection can end without tokens and PROXY headers, which have three more.
-pub(crate) const ENDS: [CloseReason; CloseReason::KINDS - 3] = [
+/// Every way in which a connection can end without tokens, PROXY headers and other nodes, which have five more.
+pub(crate) const ENDS: [CloseReason; CloseReason::KINDS - 5] = [
     CloseReason::PeerClosed,
     CloseReason::PeerGone,
     CloseReason::Broken(ErrorKind::Other),
