@@ -6,7 +6,7 @@ use super::Config;
 
 const PREFIX: &str = "FANFARE_";
 /// Names that others set: Kubernetes for a service that is called fanfare, and the project's own tests.
-const FOREIGN: [&str; 4] = ["PORT", "SERVICE_HOST", "SERVICE_PORT", "SEEDS"];
+const FOREIGN: [&str; 5] = ["PORT", "SERVICE_HOST", "SERVICE_PORT", "SEEDS", "BROKER"];
 const FOREIGN_PREFIXES: [&str; 3] = ["PORT_", "SERVICE_PORT_", "REQUIRE_"];
 
 /// A variable that is no setting.
@@ -127,6 +127,7 @@ mod tests {
             "FANFARE_SERVICE_PORT_HTTP",
             "FANFARE_REQUIRE_CHROMIUM",
             "FANFARE_SEEDS",
+            "FANFARE_BROKER",
             "FANFARES",
             "PATH",
         ];

@@ -5,10 +5,28 @@
     reason = "a test fails at what a program should have said"
 )]
 
+use std::env;
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use super::Capture;
+
+/// Where a program is that is installed. Servers are where only administrators look for programs.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+/// A port of the loopback interface that nobody has yet, for programs that cannot pick one themselves.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
 
 /// A program that runs, ended when the test is over.
 pub(crate) struct Program {
