@@ -70,6 +70,7 @@ impl<S: Stream> Engine<S> {
                 max_history: self.config.rooms.max_history,
             },
             compression: self.hub.compression_counts(),
+            backplane: None,
             process: self.process.read(self.now),
         }
     }

@@ -9,6 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::{Registry, Unit};
 use strum::VariantArray;
 
+use super::backplane::BackplaneFigures;
 use super::close_reason::CloseKind;
 use super::families::Families;
 use super::metrics::{CompressionCounts, Metrics, Transport};
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub state: State,
     /// What compression has saved since the start.
     pub compression: CompressionCounts,
+    /// The stream of several nodes, if this is one of them.
+    pub backplane: Option<BackplaneFigures>,
     /// What the kernel counts.
     pub process: Option<Process>,
 }
@@ -68,7 +71,11 @@ impl Collector for Snapshot {
         encode_connections(&self.metrics, &mut families)?;
         encode_messages(&self.metrics, &mut families)?;
         self.compression.encode(&mut families)?;
-        encode_turns(&self.metrics, &mut families)?;
+        let help = "How long the loop worked between two waits";
+        families.times("fanfare_turn", help, &self.metrics.turns)?;
+        if let Some(backplane) = &self.backplane {
+            backplane.encode(self.metrics.append_times(), &mut families)?;
+        }
         match &self.process {
             Some(process) => process.encode(&mut families),
             None => Ok(()),
@@ -227,14 +234,6 @@ impl CompressionCounts {
         let help = "Bytes of messages that were compressed, after";
         families.counter("fanfare_deflate_output", help, bytes, self.output_len)
     }
-}
-
-fn encode_turns(metrics: &Metrics, families: &mut Families<'_>) -> fmt::Result {
-    let turns = &metrics.turns;
-    let buckets: Vec<(f64, u64)> = turns.buckets().collect();
-    let (sum, count) = (turns.sum().as_secs_f64(), turns.count());
-    let help = "How long the loop worked between two waits";
-    families.histogram("fanfare_turn", help, &Unit::Seconds, sum, count, &buckets)
 }
 
 impl Process {

@@ -10,6 +10,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
+use super::times::Times;
+
 /// Encodes metrics of one name each: without labels, or one for each value of a label.
 pub(super) struct Families<'a>(pub(super) DescriptorEncoder<'a>);
 
@@ -45,18 +47,17 @@ impl Families<'_> {
         metric.encode(self.0.encode_descriptor(name, help, unit, kind)?)
     }
 
-    pub(super) fn histogram(
+    pub(super) fn times<const BOUNDS: usize>(
         &mut self,
         name: &str,
         help: &str,
-        unit: &Unit,
-        sum: f64,
-        count: u64,
-        buckets: &[(f64, u64)],
+        times: &Times<BOUNDS>,
     ) -> fmt::Result {
-        let kind = MetricType::Histogram;
-        let mut encoder = self.0.encode_descriptor(name, help, Some(unit), kind)?;
-        encoder.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
+        let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
+        let buckets: Vec<(f64, u64)> = times.buckets().collect();
+        let (sum, count) = (times.sum().as_secs_f64(), times.count());
+        let mut encoder = self.0.encode_descriptor(name, help, unit, kind)?;
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
     pub(super) fn counters(

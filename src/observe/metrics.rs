@@ -1,10 +1,12 @@
 //! Counters of what happens. They are plain numbers that the engine owns; what they look like to others is made
 //! when somebody asks.
 
+use std::time::Duration;
+
 use strum::{IntoStaticStr, VariantArray};
 
 use super::close_reason::{CloseKind, CloseReason};
-use super::turn_times::TurnTimes;
+use super::times::{AppendTimes, TurnTimes};
 use crate::http::status::Refusal;
 
 /// How a client speaks to the server.
@@ -68,6 +70,7 @@ pub struct Metrics {
     pub resumed_unknown: u64,
     /// How long turns took.
     pub turns: TurnTimes,
+    append_times: AppendTimes,
     /// Clients connected now, by transport.
     clients: Counts<{ Transport::VARIANTS.len() }>,
     closed: Counts<{ CloseReason::KINDS }>,
@@ -96,6 +99,18 @@ impl Metrics {
     /// Counts a request that was refused.
     pub fn count_refused(&mut self, refusal: Refusal) {
         self.refused.add(refusal as usize);
+    }
+
+    /// Counts entries that were appended to the stream of several nodes, by how long the broker took to answer.
+    pub fn count_appends(&mut self, times: impl IntoIterator<Item = Duration>) {
+        for time in times {
+            self.append_times.add(time);
+        }
+    }
+
+    /// How long they took.
+    pub fn append_times(&self) -> &AppendTimes {
+        &self.append_times
     }
 
     /// How many clients are connected.

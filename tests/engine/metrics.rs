@@ -9,6 +9,8 @@ use crate::world::listener::{Kind, Listener};
 use crate::world::publisher::Post;
 use crate::world::{Peer, World, find, masked_frame};
 use fanfare::config::{Config, SlowPolicy};
+use fanfare::observe::exposition::{Snapshot, State};
+use fanfare::observe::{BackplaneFigures, CompressionCounts, Metrics};
 
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -48,6 +50,18 @@ pub(crate) const NAMES: [&str; 32] = [
     "process_start_time_seconds",
 ];
 
+/// The names of those that a node of several has besides.
+pub(crate) const BACKPLANE_NAMES: [&str; 8] = [
+    "fanfare_backplane_append_seconds_bucket",
+    "fanfare_backplane_append_seconds_count",
+    "fanfare_backplane_append_seconds_sum",
+    "fanfare_backplane_appends_total",
+    "fanfare_backplane_lag_seconds",
+    "fanfare_backplane_ready",
+    "fanfare_backplane_reconnects_total",
+    "fanfare_backplane_up",
+];
+
 /// Takes one whole answer: its head and its body.
 fn take_answer(peer: &Peer) -> (String, String) {
     let bytes = peer.socket().outbound.clone();
@@ -76,6 +90,37 @@ pub(crate) fn scrape_text(world: &mut World) -> String {
     world.settle();
     text
 }
+
+/// What a node with these figures is told, if it appended two entries and has no clients.
+pub(crate) fn node_text(figures: BackplaneFigures) -> String {
+    let mut metrics = Metrics::default();
+    metrics.count_appends([100, 10_000_001].map(Duration::from_micros));
+    let snapshot = Snapshot {
+        metrics,
+        state: State {
+            max_clients: 1,
+            rooms: 0,
+            max_rooms: 1,
+            queued_len: 0,
+            max_queued: 1,
+            history_len: 0,
+            max_history: 1,
+        },
+        compression: CompressionCounts::default(),
+        backplane: Some(figures),
+        process: None,
+    };
+    snapshot.into_text()
+}
+
+/// A node that has all figures there are.
+pub(crate) const FIGURES: BackplaneFigures = BackplaneFigures {
+    up: true,
+    ready: false,
+    lag: Some(Duration::from_millis(2)),
+    appends: 3,
+    reconnects: 4,
+};
 
 /// A listener whose first line has come.
 fn listen(world: &mut World, kind: Kind, query: &str) -> Listener {
@@ -401,6 +446,35 @@ fn each_refusal_is_counted_by_its_reason() {
     let all: f64 = expected.iter().map(|(_, count)| count).sum();
     assert_eq!(told.sum("fanfare_refusals_total"), all);
     assert_eq!(told.value("fanfare_max_clients"), 3.0);
+}
+
+#[test]
+fn a_node_tells_of_its_backplane_and_a_lag_once_there_is_one() {
+    let is_of_backplane = |name: &&str| name.starts_with("fanfare_backplane_");
+    let told = parse(&node_text(FIGURES)).unwrap();
+    let names: BTreeSet<_> = told.names().into_iter().filter(is_of_backplane).collect();
+    assert_eq!(names, BTreeSet::from(BACKPLANE_NAMES));
+    for (name, value) in [
+        ("up", 1.0),
+        ("ready", 0.0),
+        ("lag_seconds", 0.002),
+        ("appends_total", 3.0),
+        ("reconnects_total", 4.0),
+        ("append_seconds_bucket{le=\"0.00005\"}", 0.0),
+        ("append_seconds_bucket{le=\"0.0001\"}", 1.0),
+        ("append_seconds_bucket{le=\"10.0\"}", 1.0),
+        ("append_seconds_bucket{le=\"+Inf\"}", 2.0),
+        ("append_seconds_sum", 10.000101),
+    ] {
+        let sample = format!("fanfare_backplane_{name}");
+        assert_eq!(told.value(&sample), value, "{name}");
+    }
+    let figures = BackplaneFigures {
+        lag: None,
+        ..FIGURES
+    };
+    let told = parse(&node_text(figures)).unwrap();
+    assert!(!told.names().contains("fanfare_backplane_lag_seconds"));
 }
 
 #[test]

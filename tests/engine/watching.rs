@@ -3,11 +3,12 @@
 #![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::metrics::{NAMES, scrape_text};
+use crate::metrics::{BACKPLANE_NAMES, FIGURES, NAMES, node_text, scrape_text};
 use crate::openmetrics::parse;
 use crate::world::World;
 
@@ -101,6 +102,11 @@ fn rules() -> Vec<Rule> {
     rules
 }
 
+/// The names of all metrics that there can be.
+fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(BACKPLANE_NAMES)
+}
+
 /// The names in a query that are those of metrics.
 fn metrics_in(query: &str) -> impl Iterator<Item = &str> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == ':';
@@ -120,13 +126,13 @@ fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
     let mut queries = dashboard_queries();
     assert!(queries.len() > 20, "{queries:?}");
     let alerts = rules();
-    assert_eq!(alerts.len(), 6);
+    assert_eq!(alerts.len(), 8);
     queries.extend(alerts.iter().map(|rule| rule.field("expr").to_owned()));
     let told = scrape_text(&mut World::with(|_| {}));
     let mut used = BTreeSet::new();
     for query in &queries {
         for name in metrics_in(query) {
-            assert!(NAMES.contains(&name), "{name} in {query}");
+            assert!(names().any(|known| known == name), "{name} in {query}");
             used.insert(name);
         }
         for reason in reasons_in(query) {
@@ -136,8 +142,8 @@ fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
             );
         }
     }
-    let unused: Vec<_> = NAMES.iter().filter(|name| !used.contains(*name)).collect();
-    assert_eq!(unused, [&"fanfare_turn_seconds_count"], "not to be seen");
+    let unused: Vec<_> = names().filter(|name| !used.contains(name)).collect();
+    assert_eq!(unused, ["fanfare_turn_seconds_count"], "not to be seen");
 }
 
 #[test]
@@ -154,7 +160,7 @@ fn each_alert_says_what_it_is_and_what_to_do() {
 
 #[test]
 fn each_metric_and_each_reason_to_close_is_explained() {
-    for name in NAMES {
+    for name in names() {
         let is_explained = ['`', '{']
             .iter()
             .any(|end| DOCUMENT.contains(&format!("`{name}{end}")));
@@ -227,8 +233,12 @@ fn without_openmetrics(text: &str) -> String {
 
 #[test]
 fn promtool_finds_nothing_wrong_with_the_metrics() {
-    use std::io::Write;
+    for text in [scrape_text(&mut World::with(|_| {})), node_text(FIGURES)] {
+        check_metrics(&text);
+    }
+}
 
+fn check_metrics(text: &str) {
     let Some(mut command) = promtool(&["check", "metrics"]) else {
         return;
     };
@@ -238,7 +248,7 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let text = without_openmetrics(&scrape_text(&mut World::with(|_| {})));
+    let text = without_openmetrics(text);
     child
         .stdin
         .take()
