@@ -9,7 +9,7 @@
 //!                     |         |          |  +--> proxy_header
 //!                     |         +----------+-----> outbox -> room -> ws::frame
 //!                     +-> room, limits, time
-//! config, id, observe, time: what any module may use. They use none but each other, and the names of
+//! config, decimal, id, observe, percent, time: what any module may use. They use none but each other, and the names of
 //! `http::status` and `ws::close`.
 //! ```
 //!
@@ -44,6 +44,7 @@ pub mod id;
 pub mod limits;
 pub mod observe;
 pub mod outbox;
+pub mod percent;
 pub mod proxy_header;
 pub mod room;
 pub mod server;

@@ -35,7 +35,7 @@ _fanfare() {
 
     case "${cmd}" in
         fanfare)
-            opts="-h -V --addr --admin-addr --unix-mode --max-clients --max-clients-per-ip --send-buffer --allow-origin --trusted-proxy --proxy-protocol --publish-token --publish-token-file --listen-token --listen-token-file --jwt-key --jwt-key-file --allow-host --max-message --send-queue --slow --max-queued --message-rate --echo --max-rooms --history --history-size --history-age --max-history --linger --deflate --deflate-min --deflate-level --pong-wait --ping-period --write-wait --request-timeout --keep-alive --drain-delay --drain --log --log-format --config --check --print-config --help --version health help"
+            opts="-h -V --addr --admin-addr --unix-mode --max-clients --max-clients-per-ip --send-buffer --allow-origin --trusted-proxy --proxy-protocol --publish-token --publish-token-file --listen-token --listen-token-file --jwt-key --jwt-key-file --allow-host --max-message --send-queue --slow --max-queued --message-rate --echo --max-rooms --history --history-size --history-age --max-history --linger --deflate --deflate-min --deflate-level --backplane --backplane-prefix --backplane-wait --backplane-entries --pong-wait --ping-period --write-wait --request-timeout --keep-alive --drain-delay --drain --log --log-format --config --check --print-config --help --version health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -150,6 +150,22 @@ _fanfare() {
                     return 0
                     ;;
                 --deflate-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backplane)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backplane-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backplane-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backplane-entries)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

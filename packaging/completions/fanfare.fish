@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fanfare_global_optspecs
-    string join \n addr= admin-addr= unix-mode= max-clients= max-clients-per-ip= send-buffer= allow-origin= trusted-proxy= proxy-protocol publish-token= publish-token-file= listen-token= listen-token-file= jwt-key= jwt-key-file= allow-host= max-message= send-queue= slow= max-queued= message-rate= echo max-rooms= history= history-size= history-age= max-history= linger= deflate deflate-min= deflate-level= pong-wait= ping-period= write-wait= request-timeout= keep-alive= drain-delay= drain= log= log-format= config= check print-config h/help V/version
+    string join \n addr= admin-addr= unix-mode= max-clients= max-clients-per-ip= send-buffer= allow-origin= trusted-proxy= proxy-protocol publish-token= publish-token-file= listen-token= listen-token-file= jwt-key= jwt-key-file= allow-host= max-message= send-queue= slow= max-queued= message-rate= echo max-rooms= history= history-size= history-age= max-history= linger= deflate deflate-min= deflate-level= backplane= backplane-prefix= backplane-wait= backplane-entries= pong-wait= ping-period= write-wait= request-timeout= keep-alive= drain-delay= drain= log= log-format= config= check print-config h/help V/version
 end
 
 function __fish_fanfare_needs_command
@@ -53,6 +53,10 @@ complete -c fanfare -n "__fish_fanfare_needs_command" -l max-history -d 'How muc
 complete -c fanfare -n "__fish_fanfare_needs_command" -l linger -d 'How long a message waits for others of its room, so that they leave together' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l deflate-min -d 'How long what is published in one turn must be to be compressed' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l deflate-level -d 'How hard to compress: from 1, the fastest, to 9' -r
+complete -c fanfare -n "__fish_fanfare_needs_command" -l backplane -d 'The Valkey or Redis server that several nodes share: redis://USER:PASSWORD@HOST:PORT/DB, of which only redis://HOST is needed; USER may be empty. A command line can be seen by others: with a password, the environment is a better place [default: none, one node alone]' -r
+complete -c fanfare -n "__fish_fanfare_needs_command" -l backplane-prefix -d 'What the names of all keys in the broker begin with, so that several groups of nodes may share it' -r
+complete -c fanfare -n "__fish_fanfare_needs_command" -l backplane-wait -d 'How long what is published may wait while the broker is away, before it is refused' -r
+complete -c fanfare -n "__fish_fanfare_needs_command" -l backplane-entries -d 'How many entries the broker keeps, about: each holds what one room of one node published in one turn' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l pong-wait -d 'How long to wait for a pong, and for the rest of a message that was begun' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l ping-period -d 'How often to ping; must be below the pong wait [default: 25s, or 9/10 of the pong wait where that is less]' -r
 complete -c fanfare -n "__fish_fanfare_needs_command" -l write-wait -d 'How long a client\'s socket may take nothing while something is queued for it' -r

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::environment::nearest;
 use super::one_line::one_line;
 use super::regular_file;
-use super::setting::{HIDDEN, Kind, arguments, is_secret};
+use super::setting::{Kind, arguments, is_hidden};
 
 /// The largest settings file, in bytes: a hundred times what all settings take.
 pub const CONFIG_FILE_LEN_MAX: usize = 64 * 1024;
@@ -118,7 +118,7 @@ fn scalar(name: &str, value: &DeValue<'_>) -> Result<String, String> {
             .to_string(),
         _ => return Err(format!("{name} must be text or a whole number")),
     };
-    if is_secret(name) && text == HIDDEN {
+    if is_hidden(name, &text) {
         return Err(format!(
             "--print-config has hidden {name}; write its value, or name a file that holds it"
         ));

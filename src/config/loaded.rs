@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::one_line::one_line;
-use super::setting::{self, Setting, is_reloadable};
+use super::setting::{self, BROKER, Setting, is_reloadable};
 use super::{Config, file, print};
 
 /// The settings, and where each of them comes from.
@@ -82,7 +82,10 @@ impl Loaded {
             .filter(|setting| !is_reloadable(&setting.name));
         let differs = |setting: &&Setting| {
             let same = |old: &Setting| old.name == setting.name && old.values == setting.values;
-            !running.settings.iter().any(same)
+            // Its password is not among the values, which may be seen.
+            let broker = |loaded: &Self| loaded.config.backplane.backplane.clone();
+            let is_other_broker = setting.name == BROKER && broker(self) != broker(running);
+            is_other_broker || !running.settings.iter().any(same)
         };
         fixed
             .filter(differs)

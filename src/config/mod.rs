@@ -50,7 +50,9 @@
 
 mod access;
 mod addr;
+mod backplane;
 mod bounds;
+mod broker_url;
 mod chat;
 mod deflate;
 mod environment;
@@ -75,7 +77,12 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use access::{AccessSettings, JWT_KEY_LEN_MIN, TOKEN_LEN_MAX};
 pub use addr::Addr;
+pub use backplane::{
+    BACKPLANE_ENTRIES_MAX, BACKPLANE_ENTRIES_MIN, BACKPLANE_WAIT_MAX, BackplaneSettings,
+    PREFIX_LEN_MAX,
+};
 pub use bounds::*;
+pub use broker_url::BrokerUrl;
 pub use chat::{ChatSettings, SlowPolicy};
 pub use deflate::DeflateSettings;
 pub use environment::{UnknownVariable, unknown_variables};
@@ -119,6 +126,9 @@ pub struct Config {
     /// Whether messages are compressed, and how.
     #[command(flatten)]
     pub compression: DeflateSettings,
+    /// Where several nodes meet.
+    #[command(flatten)]
+    pub backplane: BackplaneSettings,
     /// How long each wait may last.
     #[command(flatten)]
     pub timeouts: Timeouts,

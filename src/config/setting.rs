@@ -7,6 +7,7 @@ use std::fmt;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::broker_url::{is_without_password, without_password};
 use super::startup::is_for_files;
 
 /// What is shown in place of a secret.
@@ -81,9 +82,29 @@ pub(super) fn arguments(command: &Command) -> impl Iterator<Item = (&str, &Arg)>
     })
 }
 
+/// The setting that holds a password among other things.
+pub(super) const BROKER: &str = "backplane";
+
 /// Whether the value of a setting is for nobody's eyes, by its name. Files with secrets have names that may be seen.
 pub(super) fn is_secret(name: &str) -> bool {
-    (name.contains("token") || name.contains("jwt-key")) && !name.ends_with("-file")
+    let is_key = name.contains("token") || name.contains("jwt-key");
+    (is_key && !name.ends_with("-file")) || name == BROKER
+}
+
+/// What may be seen of a secret that was found good.
+fn hidden(name: &str, value: &str) -> String {
+    match name {
+        BROKER => without_password(value),
+        _ => HIDDEN.to_owned(),
+    }
+}
+
+/// Whether the value of a setting is what was shown in place of a secret.
+pub(super) fn is_hidden(name: &str, value: &str) -> bool {
+    match name {
+        BROKER => is_without_password(value),
+        _ => is_secret(name) && value == HIDDEN,
+    }
 }
 
 /// Whether a setting is read anew at SIGHUP, by its name. Of the others it is only said that they differ.
@@ -105,8 +126,8 @@ pub(super) fn collect(
             Kind::Switch => vec![matches.get_flag(id).to_string()],
             // Nobody has to know it, and so nobody can show it.
             _ if is_secret(name) => raw_values(matches, id)
-                .into_iter()
-                .map(|_| HIDDEN.to_owned())
+                .iter()
+                .map(|value| hidden(name, value))
                 .collect(),
             _ => raw_values(matches, id),
         };
@@ -143,19 +164,37 @@ mod tests {
     #[test]
     fn settings_do_not_know_secrets() {
         let command = Config::command();
-        let arguments = ["fanfare", "--publish-token=geheim", "--jwt-key=geheim"];
+        let arguments = [
+            "fanfare",
+            "--publish-token=geheim",
+            "--jwt-key=geheim",
+            "--backplane=redis://u:geheim@a",
+        ];
         let matches = command.clone().get_matches_from(arguments);
         let shown = format!("{:?}", collect(&command, &matches, |_| None));
         assert!(!shown.contains("geheim"), "{shown}");
-        assert_eq!(shown.matches(HIDDEN).count(), 2, "{shown}");
+        assert_eq!(shown.matches(HIDDEN).count(), 3, "{shown}");
+        assert!(shown.contains("redis://u:***@a"), "{shown}");
     }
 
     #[test]
     fn tokens_and_keys_are_secrets_and_their_files_are_not() {
-        for name in ["publish-token", "listen-token", "jwt-key", "token"] {
+        for name in [
+            "publish-token",
+            "listen-token",
+            "jwt-key",
+            "token",
+            "backplane",
+        ] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["publish-token-file", "jwt-key-file", "addr", "max-clients"] {
+        for name in [
+            "publish-token-file",
+            "jwt-key-file",
+            "addr",
+            "max-clients",
+            "backplane-prefix",
+        ] {
             assert!(!is_secret(name), "{name}");
         }
     }

@@ -5,8 +5,8 @@
 
 use std::mem;
 
-use super::query::hex_digit;
 use super::status::Refusal;
+use crate::percent::hex_digit;
 
 /// The most digits of a chunk's size. A 64-bit one has no more.
 const SIZE_DIGITS_MAX: u8 = 16;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::status::Refusal;
+use crate::percent::decode;
 
 /// The most digits of a number. A 64-bit one has no more.
 const DIGITS_MAX: usize = 20;
@@ -92,33 +93,6 @@ impl<'a> Query<'a> {
 /// Whether a name as it was sent is `name`. One that cannot be decoded is no name that is asked for.
 fn is_called(sent: &str, name: &str) -> bool {
     decode(sent).is_some_and(|decoded| decoded == name)
-}
-
-/// Percent-decodes (RFC 3986 §2.1).
-fn decode(text: &str) -> Option<Cow<'_, str>> {
-    let Some((plain, _)) = text.split_once('%') else {
-        return Some(Cow::Borrowed(text));
-    };
-    let mut decoded = Vec::with_capacity(text.len());
-    decoded.extend_from_slice(plain.as_bytes());
-    let mut rest = text.bytes().skip(plain.len());
-    while let Some(byte) = rest.next() {
-        decoded.push(match byte {
-            b'%' => hex_digit(rest.next()?)? << 4 | hex_digit(rest.next()?)?,
-            _ => byte,
-        });
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-/// The value of a hexadecimal digit, of either case.
-pub(super) fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

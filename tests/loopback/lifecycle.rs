@@ -76,6 +76,15 @@ fn nonsense_is_refused_in_one_line() {
         &["--log", "info,"],
         &["--log", "fanfare=debug,inof"],
         &["--echo=perhaps"],
+        &["--backplane", ""],
+        &["--backplane", "localhost:6379"],
+        &["--backplane", "rediss://localhost"],
+        &["--backplane-prefix", "a:b"],
+        &["--backplane-prefix", ""],
+        &["--backplane-wait", "99ms"],
+        &["--backplane-wait", "61min"],
+        &["--backplane-entries", "999"],
+        &["--backplane-entries", "100000001"],
     ] {
         let mut command = on_free_port();
         command.args(flags);
@@ -93,6 +102,10 @@ fn a_refusal_names_the_setting_that_is_wrong() {
         ("--drain", "x"),
         ("--allow-origin", "elsewhere.example"),
         ("--log", "[["),
+        ("--backplane", "localhost:6379"),
+        ("--backplane-prefix", "a:b"),
+        ("--backplane-wait", "5"),
+        ("--backplane-entries", "0"),
     ] {
         let mut command = on_free_port();
         command.args([flag, value]);
@@ -312,6 +325,10 @@ fn help_is_grouped_and_explains_every_setting() {
         "--max-queued",
         "--message-rate",
         "--echo",
+        "--backplane",
+        "--backplane-prefix",
+        "--backplane-wait",
+        "--backplane-entries",
         "--pong-wait",
         "--ping-period",
         "--write-wait",

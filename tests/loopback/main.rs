@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod assets;
 mod bodies;
+mod broker_settings;
 mod browser;
 mod chat;
 mod clients;
