@@ -8,7 +8,7 @@
 //!                     |         |          |  +--> access
 //!                     |         |          |  +--> proxy_header
 //!                     |         +----------+-----> outbox -> room -> ws::frame
-//!                     +-> room, limits, time
+//!                     +-> backplane, room, limits, time
 //! config, decimal, id, observe, percent, time: what any module may use. They use none but each other, and the names of
 //! `http::status` and `ws::close`.
 //! ```
@@ -17,6 +17,7 @@
 //! - `engine`: one turn over all clients: accept, read, broadcast, write, timeouts, reap.
 //! - `client`: a connected peer: its stream, its state from open to closed, its deadlines.
 //! - `session`: a peer's protocol: bytes in, events out, replies into the outbox.
+//! - `backplane`: the stream that orders what several nodes publish, without input or output.
 //! - `access`: what a token allows.
 //! - `outbox`: what is queued for one client.
 //! - `room`: members and a log of batches; a member that is behind has a cursor into the log.
@@ -35,6 +36,7 @@
 )]
 
 pub mod access;
+pub mod backplane;
 pub mod client;
 pub mod config;
 pub mod decimal;

@@ -81,12 +81,7 @@ impl Batch {
         if self.message_count > 0 {
             self.bytes.push(b'\n');
         }
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(message.as_bytes());
-        let added = self.bytes.split_at_mut(start).1;
-        if memchr::memchr2(b'\n', b'\r', added).is_some() {
-            replace_line_ends(added);
-        }
+        push_line(message, &mut self.bytes);
         self.message_count += 1;
     }
 
@@ -269,6 +264,17 @@ pub(super) fn needed_capacity(text_len: usize) -> usize {
 /// Whether a buffer is much larger than needed for `len` bytes.
 pub(super) fn is_oversized(buffer: &Vec<u8>, len: usize) -> bool {
     buffer.capacity() > OVERSIZE * len.next_multiple_of(BUFFER_GRAIN)
+}
+
+/// Appends a message as one line: its newlines and carriage returns turned into spaces.
+#[inline]
+pub fn push_line(message: &str, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(message.as_bytes());
+    let added = out.split_at_mut(start).1;
+    if memchr::memchr2(b'\n', b'\r', added).is_some() {
+        replace_line_ends(added);
+    }
 }
 
 /// Turns newlines and carriage returns into spaces. Every byte is written again, so that the compiler can do it

@@ -30,11 +30,12 @@ impl Epoch {
     }
 
     /// Its letters and digits.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads an epoch: exactly so many lower-case letters and digits.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let is_valid = bytes.iter().all(|byte| ALPHABET.contains(byte));
         bytes.try_into().ok().filter(|_| is_valid).map(Self)
     }
