@@ -52,7 +52,7 @@ pub(super) const CLIENTS_PER_IP_MIN: usize = 100;
 /// How many of the largest messages must fit below `--max-queued`.
 pub(super) const QUEUED_MESSAGES_MIN: usize = 4;
 /// Descriptors that are not clients: standard streams, the poll, [`LISTENERS_MAX`] listeners, signals, the service
-/// manager's socket, and some air.
+/// manager's socket, two connections to the broker and what looks up its name, and some air.
 pub const RESERVED_DESCRIPTORS: usize = 32;
 /// How many sockets are listened on, in all.
 pub const LISTENERS_MAX: usize = 16;

@@ -2,12 +2,19 @@
 
 use mio::Token;
 
+use super::broker::Line;
 use crate::config::LISTENERS_MAX;
 use crate::http::route::Role;
 use crate::id::ClientId;
 
 /// Signals. The tokens below are the listeners': those of the public, then those of the admin.
 pub(super) const SIGNALS: Token = Token(2 * LISTENERS_MAX);
+
+/// The two connections to the broker, and what tells that its name was looked up.
+const BROKER_APPEND: Token = Token(SIGNALS.0 + 1);
+const BROKER_READ: Token = Token(SIGNALS.0 + 2);
+#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no backplane yet"))]
+pub(super) const BROKER_LOOKUP: Token = Token(SIGNALS.0 + 3);
 
 /// Ids of clients are numbers from 2^32 on, which leaves the others to the server itself.
 const _: () = assert!(usize::BITS == 64, "a token holds an id of 64 bits");
@@ -26,6 +33,24 @@ pub(super) fn listener_of(token: Token) -> Option<(Role, usize)> {
     match token.0 {
         place if place < LISTENERS_MAX => Some((Role::Public, place)),
         admin if admin < SIGNALS.0 => Some((Role::Admin, admin - LISTENERS_MAX)),
+        _ => None,
+    }
+}
+
+/// The token of a connection to the broker.
+pub(super) fn broker_token(line: Line) -> Token {
+    match line {
+        Line::Append => BROKER_APPEND,
+        Line::Read => BROKER_READ,
+    }
+}
+
+/// The connection to the broker that has this token.
+#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no backplane yet"))]
+pub(super) fn broker_line_of(token: Token) -> Option<Line> {
+    match token {
+        BROKER_APPEND => Some(Line::Append),
+        BROKER_READ => Some(Line::Read),
         _ => None,
     }
 }

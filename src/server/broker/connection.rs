@@ -1,0 +1,160 @@
+//! One connection to the broker, from the lookup of its name to its end.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+
+/// Readiness is edge-triggered: a fact to remember until a call says otherwise.
+pub(super) enum Connection {
+    Closed,
+    /// The name is being looked up.
+    LookingUp,
+    Connecting {
+        stream: TcpStream,
+        addr: SocketAddr,
+        /// Whether the poll has told that it is decided.
+        is_announced: bool,
+    },
+    Open {
+        stream: TcpStream,
+        addr: SocketAddr,
+        is_readable: bool,
+        is_writable: bool,
+    },
+}
+
+impl Connection {
+    pub(super) fn connecting(stream: TcpStream, addr: SocketAddr) -> Self {
+        Self::Connecting {
+            stream,
+            addr,
+            is_announced: false,
+        }
+    }
+
+    /// The address that it goes to.
+    pub(super) fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Connecting { addr, .. } | Self::Open { addr, .. } => Some(*addr),
+            Self::Closed | Self::LookingUp => None,
+        }
+    }
+
+    pub(super) fn note_ready(&mut self, readable: bool, writable: bool) {
+        match self {
+            Self::Closed | Self::LookingUp => {}
+            Self::Connecting { is_announced, .. } => *is_announced |= writable,
+            Self::Open {
+                is_readable,
+                is_writable,
+                ..
+            } => {
+                *is_readable |= readable;
+                *is_writable |= writable;
+            }
+        }
+    }
+
+    /// Whether the connection was made just now. An error if it could not be made.
+    pub(super) fn finish_connect(&mut self) -> io::Result<bool> {
+        let Self::Connecting {
+            stream,
+            is_announced: true,
+            ..
+        } = self
+        else {
+            return Ok(false);
+        };
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        if let Err(error) = stream.peer_addr() {
+            // An announcement that was meant for an earlier socket.
+            return match error.kind() {
+                ErrorKind::NotConnected => Ok(false),
+                _ => Err(error),
+            };
+        }
+        stream.set_nodelay(true)?;
+        if let Self::Connecting { stream, addr, .. } = std::mem::replace(self, Self::Closed) {
+            *self = Self::Open {
+                stream,
+                addr,
+                is_readable: true,
+                is_writable: true,
+            };
+        }
+        Ok(true)
+    }
+
+    /// Whether there may be something to read.
+    pub(super) fn has_input(&self) -> bool {
+        matches!(
+            self,
+            Self::Open {
+                is_readable: true,
+                ..
+            }
+        )
+    }
+
+    /// What has come; `None` if nothing has.
+    pub(super) fn read<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+        let Self::Open {
+            stream,
+            is_readable: is_readable @ true,
+            ..
+        } = self
+        else {
+            return Ok(None);
+        };
+        loop {
+            match stream.read(buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(len) => return Ok(buffer.get(..len)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    *is_readable = false;
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// How many of these bytes the socket took; 0 if it takes none now.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self::Open {
+            stream,
+            is_writable: is_writable @ true,
+            ..
+        } = self
+        else {
+            return Ok(0);
+        };
+        loop {
+            match stream.write(bytes) {
+                Ok(len) => return Ok(len),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    *is_writable = false;
+                    return Ok(0);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Why there is no connection, for whoever operates the server.
+pub(super) fn in_plain_words(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "unreachable".to_owned(),
+        ErrorKind::TimedOut => "timed out".to_owned(),
+        ErrorKind::UnexpectedEof => "the broker closed the connection".to_owned(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "the connection was cut".to_owned(),
+        _ => error.to_string(),
+    }
+}
