@@ -12,7 +12,7 @@ pub(super) fn encode(settings: &Settings, out: &mut Vec<u8>) -> usize {
             Some(user) => encoder.command("AUTH", 3).text(user.as_bytes()),
             None => encoder.command("AUTH", 2),
         };
-        encoder.text(password.as_bytes());
+        encoder.text(password.bytes());
         answers += 1;
     }
     if settings.db > 0 {

@@ -401,6 +401,11 @@ impl Backplane {
         self.queue.has_unanswered()
     }
 
+    /// How long what is published may wait to be appended.
+    pub fn wait(&self) -> Duration {
+        self.settings.wait
+    }
+
     /// Counts for the metrics.
     pub fn stats(&self) -> &Stats {
         &self.stats

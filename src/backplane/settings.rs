@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::Secret;
+
 /// The settings of the backplane.
 #[derive(Clone)]
 pub struct Settings {
@@ -11,7 +13,7 @@ pub struct Settings {
     /// Who logs in; without a user it is the broker's default one.
     pub user: Option<String>,
     /// With what; without a password nobody logs in.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// The database that is selected.
     pub db: u32,
     /// What the names of all keys begin with, between braces.

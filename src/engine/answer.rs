@@ -1,8 +1,13 @@
 //! What requests that concern a room get: a seat in it, or the id of what they publish.
 
+use std::{iter, mem};
+
+use super::shared::Shared;
+use crate::access::Grant;
 use crate::client::Client;
 use crate::config::Config;
 use crate::http::Date;
+use crate::http::manner::Manner;
 use crate::http::status::{Refusal, Status};
 use crate::id::ClientId;
 use crate::observe::Metrics;
@@ -10,10 +15,10 @@ use crate::outbox::Outbox;
 use crate::room::batch::trimmed;
 use crate::room::hub::TooManyRooms;
 use crate::room::id::{ID_LEN_MAX, Id};
-use crate::room::member::Here;
+use crate::room::member::{Here, Listening};
 use crate::room::notice::Answer;
-use crate::room::{Cursor, Hub, notice};
-use crate::session::{Closing, Listen, Publication, Session};
+use crate::room::{Cursor, Hub, RoomId, notice};
+use crate::session::{Listen, Publication, Session};
 use crate::time::Tick;
 
 impl From<TooManyRooms> for Refusal {
@@ -25,23 +30,67 @@ impl From<TooManyRooms> for Refusal {
 /// Lets a client into a room: it is sent its opening, where it starts, and what it asked for. Returns how it is refused,
 /// if there is no such room and no place for one.
 pub(super) fn listen(
-    listen: Listen,
+    mut listen: Listen,
     id: ClientId,
     session: &mut Session,
     outbox: &mut Outbox,
     hub: &mut Hub,
-    date: &Date,
     metrics: &mut Metrics,
-) -> Option<Closing> {
+    shared: &mut Option<Box<Shared>>,
+) -> Option<(Refusal, Manner)> {
+    if let Some(shared) = shared
+        && !shared.can_let_in(&listen, hub)
+    {
+        if shared.is_full(&listen.room, hub) {
+            return Some((TooManyRooms.into(), listen.manner));
+        }
+        shared.wait(&listen.room, id);
+        outbox.push_private(mem::take(&mut listen.opening));
+        session.wait(listen);
+        return None;
+    }
     let room = match hub.enter(&listen.room) {
         Ok(room) => room,
-        Err(error) => return Some(Closing::refused(error.into(), &listen.manner, date)),
+        Err(error) => return Some((error.into(), listen.manner)),
     };
-    let joined = hub.join(room, id, listen.listening);
+    let entrance = Entrance {
+        room,
+        listening: listen.listening,
+        grant: listen.grant,
+        opening: listen.opening,
+    };
+    enter(entrance, id, session, outbox, hub, metrics);
+    None
+}
+
+/// A client that is let into a room.
+pub(super) struct Entrance {
+    pub(super) room: RoomId,
+    pub(super) listening: Listening,
+    pub(super) grant: Grant,
+    /// What it is sent first.
+    pub(super) opening: Vec<u8>,
+}
+
+/// Lets a client into a room: it is told where it starts, and gets what it asked for.
+pub(super) fn enter(
+    entrance: Entrance,
+    id: ClientId,
+    session: &mut Session,
+    outbox: &mut Outbox,
+    hub: &mut Hub,
+    metrics: &mut Metrics,
+) {
+    let Entrance {
+        room,
+        listening,
+        grant,
+        mut opening,
+    } = entrance;
+    let joined = hub.join(room, id, listening);
     count_start(joined.answer, metrics);
     metrics.replayed += hub.head(room).seq - joined.position.seq;
     let framing = joined.membership.framing;
-    let mut opening = listen.opening;
     opening.extend(notice::start(framing, joined.answer, joined.position));
     outbox.push_private(opening);
     if let Some((batch, skip)) = joined.cursor {
@@ -50,10 +99,9 @@ pub(super) fn listen(
     }
     if joined.membership.here != Here::Off {
         // Behind the replay, whose end it marks.
-        outbox.push_here(notice::here(framing, hub.members(room).len()));
+        outbox.push_here(notice::here(framing, hub.listeners(room)));
     }
-    session.enter_room(joined.membership, listen.grant.may_publish);
-    None
+    session.enter_room(joined.membership, grant.may_publish);
 }
 
 fn count_start(answer: Answer, metrics: &mut Metrics) {
@@ -65,38 +113,103 @@ fn count_start(answer: Answer, metrics: &mut Metrics) {
     }
 }
 
-/// Publishes what a request of this client brings, all of it or nothing, and answers it. Returns how many offers of a
-/// batch to a member that causes.
-pub(super) fn publish<S>(
-    publication: &Publication,
-    client: &mut Client<S>,
-    hub: &mut Hub,
-    config: &Config,
-    now: Tick,
-    date: &Date,
-    metrics: &mut Metrics,
-) -> usize {
-    let manner = &publication.manner;
-    let is_allowed = client.may_send(now, config);
-    let (answer, offers) = match try_publish(publication, is_allowed, hub, config) {
-        Ok(published) => {
-            client.spend(published.count, now, config);
-            let (count, members) = (u64::from(published.count), published.members as u64);
-            metrics.http_messages += count;
-            metrics.deliveries += count * members;
-            let mut line = Vec::with_capacity(ID_LEN_MAX);
-            published.id.encode(&mut line);
-            let response = manner.response(Status::Ok, date);
-            let answer = response.finish_with_line(line, manner.is_head);
-            (answer, published.sealed * published.members)
+/// A client that publishes by a request, and what it takes to answer it.
+pub(super) struct Publisher<'a, S> {
+    pub(super) id: ClientId,
+    pub(super) client: &'a mut Client<S>,
+    pub(super) config: &'a Config,
+    pub(super) date: &'a Date,
+    pub(super) now: Tick,
+    pub(super) metrics: &'a mut Metrics,
+}
+
+impl<S> Publisher<'_, S> {
+    /// Publishes what a request brings, all of it or nothing, and answers it. Returns how many offers of a batch to a
+    /// member that causes.
+    pub(super) fn publish(&mut self, publication: &Publication, hub: &mut Hub) -> usize {
+        let manner = &publication.manner;
+        let published = self
+            .check(publication)
+            .and_then(|checked| try_publish(publication, &checked, hub));
+        match published {
+            Ok(published) => {
+                self.spend(published.count);
+                let (count, members) = (u64::from(published.count), published.members as u64);
+                self.metrics.http_messages += count;
+                self.metrics.deliveries += count * members;
+                let answer = accepted(published.id, manner, self.date);
+                self.client.outbox_mut().push_private(answer);
+                published.sealed * published.members
+            }
+            Err(refusal) => {
+                self.refuse(refusal, manner);
+                0
+            }
         }
-        Err(refusal) => {
-            metrics.count_refused(refusal);
-            (manner.refuse(refusal, date), 0)
+    }
+
+    /// Passes what a request brings on to the stream that rooms are shared by, where `waiting_max` bytes may wait for it.
+    /// It is answered when the stream has it: whether that is so. What is refused is answered at once.
+    pub(super) fn pass_on(
+        &mut self,
+        publication: Publication,
+        shared: &mut Shared,
+        waiting_max: usize,
+    ) -> bool {
+        let checked = self.check(&publication).and_then(|checked| {
+            let has_place = shared.has_place(publication.body.len(), waiting_max);
+            has_place.then_some(checked).ok_or(Refusal::BackplaneAway)
+        });
+        let Checked { text, count } = match checked {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                self.refuse(refusal, &publication.manner);
+                return false;
+            }
+        };
+        self.spend(count);
+        let (room, key) = (&publication.room, publication.key.as_deref());
+        match publication.is_lines {
+            true => shared.backplane.post(room, self.id, lines(text), key),
+            false => shared.backplane.post(room, self.id, iter::once(text), key),
         }
-    };
-    client.outbox_mut().push_private(answer);
-    offers
+        shared.await_answer(self.id, publication.manner, count);
+        if let Some((session, _)) = self.client.session() {
+            session.await_answer();
+        }
+        true
+    }
+
+    fn check<'a>(&self, publication: &'a Publication) -> Result<Checked<'a>, Refusal> {
+        let text = simdutf8::basic::from_utf8(&publication.body).map_err(|_| Refusal::NotUtf8)?;
+        let message_max = self.config.chat.max_message;
+        let count = match publication.is_lines {
+            true => check_lines(text, message_max)?,
+            false => check_message(text, message_max)?,
+        };
+        match self.client.may_send(self.now, self.config) {
+            true => Ok(Checked { text, count }),
+            false => Err(Refusal::TooManyMessages),
+        }
+    }
+
+    fn spend(&mut self, count: u32) {
+        self.client.spend(count, self.now, self.config);
+    }
+
+    fn refuse(&mut self, refusal: Refusal, manner: &Manner) {
+        self.metrics.count_refused(refusal);
+        let answer = manner.refuse(refusal, self.date);
+        self.client.outbox_mut().push_private(answer);
+    }
+}
+
+/// The answer to a publication: the id of its last message.
+pub(super) fn accepted(id: Id, manner: &Manner, date: &Date) -> Vec<u8> {
+    let mut line = Vec::with_capacity(ID_LEN_MAX);
+    id.encode(&mut line);
+    let response = manner.response(Status::Ok, date);
+    response.finish_with_line(line, manner.is_head)
 }
 
 /// What was published.
@@ -111,22 +224,19 @@ struct Published {
     members: usize,
 }
 
-/// `is_allowed`: the client does not send more than it may.
+/// A publication that is in order.
+struct Checked<'a> {
+    text: &'a str,
+    /// How many messages.
+    count: u32,
+}
+
 fn try_publish(
     publication: &Publication,
-    is_allowed: bool,
+    checked: &Checked<'_>,
     hub: &mut Hub,
-    config: &Config,
 ) -> Result<Published, Refusal> {
-    let text = simdutf8::basic::from_utf8(&publication.body).map_err(|_| Refusal::NotUtf8)?;
-    let message_max = config.chat.max_message;
-    let count = match publication.is_lines {
-        true => check_lines(text, message_max)?,
-        false => check_message(text, message_max)?,
-    };
-    if !is_allowed {
-        return Err(Refusal::TooManyMessages);
-    }
+    let &Checked { text, count } = checked;
     let room = hub.enter(&publication.room)?;
     let members = hub.members(room).len();
     if let Some(key) = &publication.key

@@ -79,6 +79,7 @@ impl<S: Stream> Engine<S> {
         };
         let client = &mut slot.client;
         let Some(left) = client.membership() else {
+            self.stop_waiting(id);
             return;
         };
         let moved = self.hub.leave(left);

@@ -112,9 +112,11 @@ impl<S: Stream> Engine<S> {
         self.close_next_clients();
     }
 
-    /// Whether nobody has asked the server to end, so that clients may be sent here.
+    /// Whether clients may be sent here: nobody has asked the server to end, and other nodes are heard, if there are any.
     pub(super) fn is_ready(&self) -> bool {
+        let shared = self.shared.as_ref();
         matches!(self.shutdown, Shutdown::None)
+            && shared.is_none_or(|shared| shared.backplane.is_ready())
     }
 
     /// Whether new clients are taken from the public.
@@ -131,9 +133,15 @@ impl<S: Stream> Engine<S> {
         matches!(self.shutdown, Shutdown::Draining(_))
     }
 
-    /// Whether a shutdown is over: nobody is left but those who operate the server, and watch it to its end.
+    /// Whether a shutdown is over: nobody is left but those who operate the server, and watch it to its end, and what was
+    /// said is in the stream that rooms are shared by.
     pub fn is_shut_down(&self) -> bool {
-        self.is_draining() && self.clients.len() == self.admin_count
+        let Shutdown::Draining(drain) = &self.shutdown else {
+            return false;
+        };
+        let shared = self.shared.as_ref();
+        let is_passed_on = shared.is_none_or(|shared| !shared.backplane.has_unanswered());
+        self.clients.len() == self.admin_count && (is_passed_on || drain.due <= self.now)
     }
 
     /// The clients that a shutdown has to close.

@@ -1,4 +1,4 @@
-//! One turn over all clients: accept, read, broadcast, write, timeouts, reap.
+//! One turn over all clients: accept, deliver what other nodes share, read, broadcast, write, timeouts, reap.
 //!
 //! The engine is generic over its network and takes the time as an argument, so that a simulation with
 //! made-up streams and a made-up clock drives it exactly as the loop does with real ones.
@@ -16,6 +16,7 @@ mod expiry;
 mod forwarded;
 mod read;
 mod scrape;
+mod shared;
 mod timeouts;
 mod write;
 
@@ -43,6 +44,7 @@ use drain::Shutdown;
 use expiry::Expiries;
 use read::Readable;
 use scrape::LastProcess;
+use shared::Shared;
 
 /// Where clients come from.
 pub trait Network {
@@ -117,6 +119,8 @@ pub struct Engine<S> {
     admin_accept: AcceptState,
     /// A shutdown that goes on.
     shutdown: Shutdown,
+    /// The stream that rooms are shared by with other nodes, if they are.
+    shared: Option<Box<Shared>>,
 }
 
 impl<S: Stream> Engine<S> {
@@ -152,6 +156,7 @@ impl<S: Stream> Engine<S> {
             public_accept: AcceptState::default(),
             admin_accept: AcceptState::default(),
             shutdown: Shutdown::None,
+            shared: None,
             config,
         }
     }
@@ -182,6 +187,7 @@ impl<S: Stream> Engine<S> {
         self.hub.begin_turn(now.tick, now.elapsed);
         self.close_expired();
         self.accept(network);
+        self.deliver(now);
         self.read_all();
         self.begin_due_drain();
         self.broadcast();
@@ -189,6 +195,7 @@ impl<S: Stream> Engine<S> {
         self.write_all();
         self.check_timeouts();
         self.reap();
+        self.pass_on();
         // Only now: what readers have taken in this turn is history.
         self.hub.bound_history();
         if self.is_shut_down() {
@@ -206,8 +213,10 @@ impl<S: Stream> Engine<S> {
         let expiry_due = self.expiries.next_due(self.now, self.date.unix_seconds());
         let others = self.accept_rests().chain(drain_due).chain(expiry_due);
         let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);
-        tick.begins()
-            .min(self.hub.news_due().unwrap_or(Duration::MAX))
+        let shared_due = self.shared.as_ref().map(|shared| shared.next_due());
+        let hub_due = self.hub.news_due();
+        let exact = hub_due.into_iter().chain(shared_due);
+        exact.fold(tick.begins(), Duration::min)
     }
 
     /// How many clients are connected, those whose last bytes are still being sent included.

@@ -5,7 +5,7 @@ use std::mem;
 use tracing::debug;
 
 use super::Engine;
-use super::answer;
+use super::answer::{self, Publisher};
 use super::clients::{Admission, Lateness};
 use super::forwarded::{known_peer, move_seat};
 use crate::client::rate::Verdict;
@@ -34,6 +34,11 @@ impl Readable {
             deferred: Vec::new(),
         }
     }
+
+    /// The same, and these bytes were read from it before.
+    pub(super) fn deferred(id: ClientId, deferred: Vec<u8>) -> Self {
+        Self { id, deferred }
+    }
 }
 
 /// What came of the bytes of one read.
@@ -48,6 +53,8 @@ struct Received {
     /// How many offers of a batch to a member they cause. A client that has filled a batch, or was told the counters,
     /// is read on in the next turn.
     offers: usize,
+    /// The answer to what the client has published has to wait, and so has what is behind it.
+    awaits_answer: bool,
     /// The connection is to be closed.
     closing: Option<Closing>,
     /// The connection is to be closed without an answer.
@@ -86,11 +93,11 @@ impl Received {
 
     /// Whether the rest of the input, of so many bytes, is not for this turn.
     fn is_done(&mut self, rest_len: usize) -> bool {
-        let is_full = self.offers > 0 || self.scrape.is_some();
-        if self.closing.is_none() && is_full {
+        let has_to_wait = self.offers > 0 || self.scrape.is_some() || self.awaits_answer;
+        if self.closing.is_none() && has_to_wait {
             self.deferred_len = rest_len;
         }
-        self.closing.is_some() || self.is_turned_away || is_full
+        self.closing.is_some() || self.is_turned_away || has_to_wait
     }
 }
 
@@ -170,7 +177,10 @@ impl<S: Stream> Engine<S> {
         self.metrics.joined += u64::from(received.joined);
         if received.deferred_len > 0 {
             let rest = input.split_at_mut(input_len - received.deferred_len).1;
-            self.defer(id, rest);
+            match received.awaits_answer {
+                true => self.keep_behind(id, rest),
+                false => self.defer(id, rest),
+            }
         }
         if let Some(manner) = received.scrape {
             self.answer_scrape(id, &manner);
@@ -197,6 +207,11 @@ impl<S: Stream> Engine<S> {
     #[inline]
     fn receive_events(&mut self, id: ClientId, mut input: &mut [u8]) -> Option<Received> {
         let (unavailable, is_ready) = (self.unavailable(id), self.is_ready());
+        let waiting_max = self
+            .config
+            .chat
+            .max_queued
+            .saturating_sub(self.queued_len());
         let Self {
             clients,
             hub,
@@ -209,6 +224,7 @@ impl<S: Stream> Engine<S> {
             metrics,
             per_ip,
             refused_count,
+            shared,
             ..
         } = self;
         let slot = clients.get_mut(id)?;
@@ -232,9 +248,15 @@ impl<S: Stream> Engine<S> {
                 deflater: hub.deflater(),
             };
             match session.receive(&mut input, outbox, &context, codec) {
-                Some(Event::Message(text)) => {
-                    received.publish(&text, session.membership(), hub, metrics);
-                }
+                Some(Event::Message(text)) => match shared {
+                    None => received.publish(&text, session.membership(), hub, metrics),
+                    Some(shared) => {
+                        received.count += 1;
+                        metrics.websocket_messages += 1;
+                        let passed = shared.say(&text, id, session, hub, waiting_max);
+                        received.closing = passed.err();
+                    }
+                },
                 Some(Event::Served) => received.count += 1,
                 Some(Event::Pong) => {
                     received.count += 1;
@@ -253,16 +275,32 @@ impl<S: Stream> Engine<S> {
                 Some(Event::Listens(listen)) => {
                     let grant = listen.grant;
                     received.closing =
-                        answer::listen(listen, id, session, outbox, hub, date, metrics);
-                    received.joined = u8::from(received.closing.is_none());
+                        answer::listen(listen, id, session, outbox, hub, metrics, shared)
+                            .map(|(refusal, manner)| Closing::refused(refusal, &manner, date));
+                    received.joined = u8::from(session.is_member());
                     slot.client.open(id, *now, &config.timeouts, metrics);
                     expiries.insert(grant, id);
                 }
                 Some(Event::Publishes(publication)) => {
-                    let client = &mut slot.client;
-                    received.offers +=
-                        answer::publish(&publication, client, hub, config, *now, date, metrics);
-                    received.note_answered(publication.manner.is_kept);
+                    let mut publisher = Publisher {
+                        id,
+                        client: &mut slot.client,
+                        config,
+                        date,
+                        now: *now,
+                        metrics,
+                    };
+                    let is_kept = publication.manner.is_kept;
+                    match shared {
+                        None => received.offers += publisher.publish(&publication, hub),
+                        Some(shared) => {
+                            let passed = publisher.pass_on(publication, shared, waiting_max);
+                            received.awaits_answer = passed;
+                        }
+                    }
+                    if !received.awaits_answer {
+                        received.note_answered(is_kept);
+                    }
                 }
                 Some(Event::Scrapes(manner)) => received.scrape = Some(manner),
                 Some(Event::Closing(closing)) => received.closing = Some(closing),
@@ -285,6 +323,14 @@ impl<S: Stream> Engine<S> {
                 id,
                 deferred: input.to_vec(),
             });
+        }
+    }
+
+    /// Leaves bytes that were read until the answer is there to what came before them.
+    fn keep_behind(&mut self, id: ClientId, input: &[u8]) {
+        if let Some(shared) = &mut self.shared {
+            self.deferred_len += input.len();
+            shared.keep_behind(id, input);
         }
     }
 

@@ -70,7 +70,7 @@ impl<S: Stream> Engine<S> {
                 max_history: self.config.rooms.max_history,
             },
             compression: self.hub.compression_counts(),
-            backplane: None,
+            backplane: self.shared.as_ref().map(|shared| shared.figures()),
             process: self.process.read(self.now),
         }
     }

@@ -23,9 +23,9 @@ impl<S: Stream> Engine<S> {
     pub(super) fn announce_counts(&mut self) {
         while let Some(rooms) = self.hub.pop_here() {
             for room in rooms {
-                let count = self.hub.members(room).len();
+                let count = self.hub.listeners(room);
                 let mut left_out = 0;
-                for seat in 0..count {
+                for seat in 0..self.hub.members(room).len() {
                     if let Some(&id) = self.hub.members(room).get(seat) {
                         left_out += usize::from(self.tell_count(id, count));
                     }
@@ -49,7 +49,7 @@ impl<S: Stream> Engine<S> {
         is_left_out
     }
 
-    fn broadcast_room(&mut self, room: RoomId) {
+    pub(super) fn broadcast_room(&mut self, room: RoomId) {
         let mut seat = 0;
         while let Some(&id) = self.hub.members(room).get(seat) {
             match self.offer(id) {

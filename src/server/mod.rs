@@ -2,7 +2,6 @@
 //!
 //! Only this folder names `mio`, and only `clock` reads the time.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no backplane yet"))]
 mod broker;
 mod clock;
 mod listen;
@@ -13,6 +12,7 @@ mod socket;
 mod token;
 
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -21,16 +21,18 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use tracing::info;
 
+use crate::backplane::Backplane;
 use crate::config::Config;
 use crate::engine::{Accepted, Engine, Network};
 use crate::http::route::Role;
 use crate::id::ClientId;
 
+use broker::Broker;
 use clock::Clock;
 use listen::Listeners;
 use notify::Notifier;
 pub use reload::Reload;
-use token::{SIGNALS, id_of, listener_of, token_of};
+use token::{SIGNALS, broker_line_of, id_of, listener_of, token_of};
 
 /// How many readiness events one poll takes in.
 const EVENTS_PER_POLL: usize = 1024;
@@ -40,6 +42,8 @@ pub struct Server {
     poll: Poll,
     listeners: Listeners,
     signals: Signals,
+    /// The connections to the broker, where rooms are shared with other nodes.
+    broker: Option<Broker>,
     engine: Engine<TcpStream>,
     clock: Clock,
 }
@@ -59,13 +63,19 @@ impl Server {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         poll.registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let clock = Clock::start();
+        let shared = broker::start(&config, poll.registry())?;
+        let mut engine = Engine::new(config, client_limit);
+        let broker = shared.map(|(backplane, broker)| {
+            engine.share(backplane);
+            broker
+        });
         Ok(Self {
             poll,
             listeners,
             signals,
-            engine: Engine::new(config, client_limit),
-            clock,
+            broker,
+            engine,
+            clock: Clock::start(),
         })
     }
 
@@ -88,6 +98,7 @@ impl Server {
             mut poll,
             mut listeners,
             mut signals,
+            mut broker,
             mut engine,
             mut clock,
         } = self;
@@ -96,6 +107,10 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         while !engine.is_shut_down() {
             let wait = clock.until(engine.next_due());
+            let wait = match shared(&mut broker, &mut engine) {
+                Some((broker, backplane)) if broker.has_input(backplane) => Duration::ZERO,
+                _ => wait,
+            };
             let wait = wait.min(notifier.until_due(clock.running()));
             match poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
@@ -116,27 +131,46 @@ impl Server {
                             engine.begin_shutdown(now.tick);
                         }
                     }
-                    token => match listener_of(token) {
-                        Some((role, place)) => {
+                    token => {
+                        if let Some((role, place)) = listener_of(token) {
                             listeners.note_ready(role, place);
                             engine.note_acceptable(role);
+                        } else if let Some(line) = broker_line_of(token) {
+                            if let Some(broker) = &mut broker {
+                                broker.note_ready(line, event);
+                            }
+                        } else {
+                            note_ready(&mut engine, token, event);
                         }
-                        None => note_ready(&mut engine, token, event),
-                    },
+                    }
                 }
             }
             if !engine.takes_clients() {
                 listeners.close_public(poll.registry());
+            }
+            if let Some((broker, backplane)) = shared(&mut broker, &mut engine) {
+                broker.before_turn(backplane, poll.registry());
             }
             let mut network = Accepting {
                 listeners: &mut listeners,
                 registry: poll.registry(),
             };
             engine.turn(&mut network, now);
+            if let Some((broker, backplane)) = shared(&mut broker, &mut engine) {
+                broker.after_turn(backplane, poll.registry());
+            }
             engine.note_turn(clock.since_last_read());
         }
         Ok(())
     }
+}
+
+/// What the connections to the broker are for, where there are any.
+fn shared<'a>(
+    broker: &'a mut Option<Broker>,
+    engine: &'a mut Engine<TcpStream>,
+) -> Option<(&'a mut Broker, &'a mut Backplane)> {
+    broker.as_mut().zip(engine.backplane_mut())
 }
 
 fn note_ready(engine: &mut Engine<TcpStream>, token: Token, event: &Event) {

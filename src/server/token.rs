@@ -2,7 +2,7 @@
 
 use mio::Token;
 
-use super::broker::Line;
+use crate::backplane::Line;
 use crate::config::LISTENERS_MAX;
 use crate::http::route::Role;
 use crate::id::ClientId;
@@ -13,7 +13,6 @@ pub(super) const SIGNALS: Token = Token(2 * LISTENERS_MAX);
 /// The two connections to the broker, and what tells that its name was looked up.
 const BROKER_APPEND: Token = Token(SIGNALS.0 + 1);
 const BROKER_READ: Token = Token(SIGNALS.0 + 2);
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no backplane yet"))]
 pub(super) const BROKER_LOOKUP: Token = Token(SIGNALS.0 + 3);
 
 /// Ids of clients are numbers from 2^32 on, which leaves the others to the server itself.
@@ -46,7 +45,6 @@ pub(super) fn broker_token(line: Line) -> Token {
 }
 
 /// The connection to the broker that has this token.
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no backplane yet"))]
 pub(super) fn broker_line_of(token: Token) -> Option<Line> {
     match token {
         BROKER_APPEND => Some(Line::Append),

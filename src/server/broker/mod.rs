@@ -16,8 +16,9 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Waker};
 
-use super::token::broker_token;
-use crate::config::BrokerUrl;
+use super::token::{BROKER_LOOKUP, broker_token};
+use crate::backplane::{Backplane, Line, Settings};
+use crate::config::{BrokerUrl, Config, PUBLICATION_LEN_MAX};
 use connection::{Connection, in_plain_words};
 use lookup::{Found, Lookup};
 
@@ -25,15 +26,6 @@ use lookup::{Found, Lookup};
 const READ_LEN_PER_TURN: usize = 256 * 1024;
 /// How many bytes are read at once.
 const READ_LEN: usize = 64 * 1024;
-
-/// One of the two connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
-    /// What is published goes out on this one.
-    Append,
-    /// What all nodes have published comes in on this one.
-    Read,
-}
 
 /// The append connection comes first: the other one goes where it went.
 const LINES: [Line; 2] = [Line::Append, Line::Read];
@@ -51,6 +43,70 @@ pub(super) trait Protocol {
     fn note_sent(&mut self, line: Line, len: usize);
     /// Whether the connection is to be dropped, if there is one.
     fn is_given_up(&self, line: Line) -> bool;
+}
+
+impl Protocol for Backplane {
+    fn wants_connection(&mut self, line: Line) -> bool {
+        self.wants_connection(line)
+    }
+
+    fn note_connected(&mut self, line: Line) {
+        self.note_connected(line);
+    }
+
+    fn note_lost(&mut self, line: Line, reason: &str) {
+        self.note_lost(line, reason);
+    }
+
+    fn receive(&mut self, line: Line, bytes: &[u8]) {
+        self.receive(line, bytes);
+    }
+
+    fn wants_bytes(&self, line: Line) -> bool {
+        self.wants_bytes(line)
+    }
+
+    fn unsent(&self, line: Line) -> &[u8] {
+        self.unsent(line)
+    }
+
+    fn note_sent(&mut self, line: Line, len: usize) {
+        self.note_sent(line, len);
+    }
+
+    fn is_given_up(&self, line: Line) -> bool {
+        self.is_given_up(line)
+    }
+}
+
+/// The backplane that the settings ask for, and the sockets for it.
+///
+/// # Errors
+/// The poll cannot be woken, or the system has no randomness to name the node by.
+pub(super) fn start(
+    config: &Config,
+    registry: &Registry,
+) -> io::Result<Option<(Backplane, Broker)>> {
+    let Some(url) = &config.backplane.backplane else {
+        return Ok(None);
+    };
+    let rooms = &config.rooms;
+    let settings = Settings {
+        address: url.to_string(),
+        user: url.user.clone(),
+        password: url.password.clone(),
+        db: url.db,
+        prefix: config.backplane.backplane_prefix.clone(),
+        wait: config.backplane.backplane_wait,
+        entries: config.backplane.backplane_entries,
+        // A publication of many lines is one entry.
+        message_max: config.chat.max_message.max(PUBLICATION_LEN_MAX),
+        history_age: (rooms.history > 0).then_some(rooms.history_age),
+    };
+    let seed = getrandom::u64().map_err(io::Error::other)?;
+    let waker = Arc::new(Waker::new(registry, BROKER_LOOKUP)?);
+    let broker = Broker::new(url, waker);
+    Ok(Some((Backplane::new(settings, seed), broker)))
 }
 
 /// Both connections.
