@@ -8,11 +8,14 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 use fanfare::config::{Config, DEFAULT_ADDR, settings_template};
+use serde_json::{Value, json};
 
 /// What clap does not know of the program.
 const MANUAL: &str = r#".SH "SIGNALS"
@@ -228,6 +231,7 @@ fn the_debian_package_has_all_that_is_installed() {
                     "fanfare.service",
                     "fanfare.socket",
                     "Dockerfile",
+                    "compose.yml",
                     "alerts.test.yml",
                 ]
                 .iter()
@@ -237,7 +241,7 @@ fn the_debian_package_has_all_that_is_installed() {
             installed += usize::from(is_there);
         }
     }
-    assert_eq!(installed, 8);
+    assert_eq!(installed, 10);
 }
 
 /// The output of a program; `None`, with a word, if it is not there.
@@ -300,4 +304,152 @@ fn systemd_finds_the_service_hardly_exposed() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{output:?}");
     assert!(told.contains("Overall exposure level"), "{told}");
+}
+
+// Several nodes.
+
+/// Reads YAML, and prints it as JSON.
+const YAML_TO_JSON: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
+
+/// The compose file; `None` where Python cannot read it.
+fn compose() -> Option<Value> {
+    let file = fs::File::open(packaging().join("compose.yml")).expect("it is there");
+    let mut python = Command::new("python3");
+    let output = run(python.args(["-c", YAML_TO_JSON]).stdin(file))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if told.contains("No module named 'yaml'") {
+        eprintln!("skipped: Python has no yaml here");
+        return None;
+    }
+    assert!(output.status.success(), "{told}");
+    Some(serde_json::from_slice(&output.stdout).expect("it is JSON"))
+}
+
+#[test]
+fn the_services_of_the_compose_file_find_each_other() {
+    let Some(compose) = compose() else {
+        return;
+    };
+    let services = &compose["services"];
+    let address = |service: &str| {
+        let address = services[service]["networks"]["public"]["ipv4_address"].as_str();
+        address.expect(service).to_owned()
+    };
+    let trusted = format!("--trusted-proxy={}", address("haproxy"));
+    for (service, variable) in [("a", "FANFARE_A"), ("b", "FANFARE_B")] {
+        let target = &services["haproxy"]["environment"][variable];
+        assert_eq!(*target, format!("{}{DEFAULT_ADDR}", address(service)));
+        let command = services[service]["command"].as_array().expect("flags");
+        let has = |flag: &str| command.iter().any(|it| *it == *flag);
+        assert!(has(&trusted), "{command:?}");
+        assert!(has("--backplane=redis://valkey:6379"), "{command:?}");
+        let networks = &services[service]["networks"];
+        assert!(networks.get("broker").is_some(), "{networks}");
+        let known = Config::command();
+        for flag in command.iter().filter_map(Value::as_str) {
+            let name = flag.trim_start_matches('-').split('=').next();
+            let mut arguments = known.get_arguments();
+            let is_known = arguments.any(|it| it.get_long() == name);
+            assert!(is_known || flag.starts_with("--backplane="), "{flag}");
+        }
+    }
+    assert_eq!(services["valkey"]["networks"], json!(["broker"]));
+    assert_eq!(compose["networks"]["broker"]["internal"], true);
+    let volume = services["haproxy"]["volumes"][0].as_str().expect("one");
+    let file = volume.split(':').next().expect("a path");
+    assert!(packaging().join(file).is_file(), "{file}");
+}
+
+/// A broker with the users of the access list, on a Unix socket; ended with the test.
+struct Broker {
+    server: Child,
+    socket: PathBuf,
+}
+
+impl Broker {
+    /// `None` where there is no `redis-server`.
+    fn start() -> Option<Self> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broker");
+        fs::create_dir_all(&folder).expect("it can be made");
+        let socket = folder.join("socket");
+        // One that a killed test left behind.
+        let _ = fs::remove_file(&socket);
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--port", "0", "--save", "", "--dir"])
+            .arg(&folder)
+            .arg("--unixsocket")
+            .arg(&socket)
+            .arg("--aclfile")
+            .arg(packaging().join("valkey.acl"))
+            .stdout(Stdio::null());
+        let Ok(server) = command.spawn() else {
+            eprintln!("skipped: redis-server is not there");
+            return None;
+        };
+        let mut broker = Self { server, socket };
+        while !broker.socket.exists() {
+            let ended = broker.server.try_wait().expect("it is our child");
+            assert!(ended.is_none(), "the access list is not understood");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Some(broker)
+    }
+
+    /// What a command of the nodes' user is answered.
+    fn ask(&self, command: &str) -> String {
+        let mut client = Command::new("redis-cli");
+        let user = ["--user", "fanfare", "--pass", "change-me"];
+        client.arg("-s").arg(&self.socket).args(user);
+        let output = client.arg("--no-auth-warning").args(command.split(' '));
+        let output = output.output().expect("it comes with the server");
+        String::from_utf8(output.stdout).expect("it is text")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn the_user_of_the_nodes_may_do_what_they_do_and_nothing_else() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let is_refused = |command: &str| broker.ask(command).starts_with("NOPERM ");
+    for command in [
+        "INFO server",
+        "SELECT 0",
+        "SCRIPT LOAD return",
+        "XADD {fanfare}:stream MAXLEN ~ 1000 * p x",
+        "XREAD COUNT 1 STREAMS {fanfare}:stream 0-0",
+        "XREVRANGE {fanfare}:stream + - COUNT 1",
+        "XINFO STREAM {fanfare}:stream",
+        "XDEL {fanfare}:stream 1-1",
+        "HSET {fanfare}:room:a head 1",
+        "HMGET {fanfare}:room:a head",
+        "EXPIRE {fanfare}:room:a 10",
+        "SET {fanfare}:key:a:b x EX 300",
+        "ZADD {fanfare}:nodes 1 x",
+        "DEL {fanfare}:here:x",
+        "TIME",
+    ] {
+        assert!(!is_refused(command), "{command}");
+    }
+    for command in [
+        "FLUSHALL",
+        "CONFIG GET *",
+        "KEYS *",
+        "EVAL return 0",
+        "SCRIPT FLUSH",
+        "XTRIM {fanfare}:stream MAXLEN 0",
+        "XADD fanfare:stream * p x",
+        "GET other",
+        "PUBLISH a b",
+    ] {
+        assert!(is_refused(command), "{command}");
+    }
 }

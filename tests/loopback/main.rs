@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod assets;
+mod balancer;
 mod bodies;
 mod broker_settings;
 mod browser;
