@@ -76,7 +76,7 @@ pub enum Line {
 }
 
 /// What the engine is told.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
     /// Connected, and all was read that was there: the heads of all rooms are to be asked for.
     Connected,

@@ -173,7 +173,7 @@ impl<S> Publisher<'_, S> {
             true => shared.backplane.post(room, self.id, lines(text), key),
             false => shared.backplane.post(room, self.id, iter::once(text), key),
         }
-        shared.await_answer(self.id, publication.manner, count);
+        shared.waiters.add_post(self.id, publication.manner, count);
         if let Some((session, _)) = self.client.session() {
             session.await_answer();
         }

@@ -18,6 +18,7 @@ mod read;
 mod scrape;
 mod shared;
 mod timeouts;
+mod waiting;
 mod write;
 
 use std::collections::VecDeque;

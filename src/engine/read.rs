@@ -330,7 +330,7 @@ impl<S: Stream> Engine<S> {
     fn keep_behind(&mut self, id: ClientId, input: &[u8]) {
         if let Some(shared) = &mut self.shared {
             self.deferred_len += input.len();
-            shared.keep_behind(id, input);
+            shared.waiters.keep_behind(id, input);
         }
     }
 

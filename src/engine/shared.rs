@@ -4,20 +4,15 @@
 //! Until it is known where a room stands, those who want to listen to it wait; they have their opening, and are pinged.
 //! Who publishes by HTTP is answered when the stream has it.
 
-use std::collections::{HashMap, VecDeque};
-use std::mem;
 use std::time::Duration;
 
 use tracing::warn;
 
 use super::Engine;
-use super::answer::{self, Entrance};
-use super::read::Readable;
+use super::waiting::Waiters;
 use crate::backplane::{Backplane, Event};
 use crate::client::Stream;
-use crate::config::{JOINS_PER_TURN, OFFERS_PER_TURN};
-use crate::http::manner::Manner;
-use crate::http::status::Refusal;
+use crate::config::OFFERS_PER_TURN;
 use crate::id::ClientId;
 use crate::observe::{BackplaneFigures, CloseReason};
 use crate::room::id::Id;
@@ -30,35 +25,15 @@ use crate::ws::close::CloseCode;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) backplane: Backplane,
-    /// Who waits to be let into a room, by the room's name.
-    waiting: HashMap<Box<str>, Vec<ClientId>>,
-    /// Who may be let in now.
-    admitted: VecDeque<ClientId>,
-    /// Who waits for the answer to a publication.
-    posts: HashMap<ClientId, Posted>,
-    /// Until when those may wait who have said something before they were let in, the first first.
-    talkers: VecDeque<(Duration, ClientId)>,
-    now: Duration,
-}
-
-/// A publication whose answer is awaited.
-#[derive(Debug)]
-pub(super) struct Posted {
-    manner: Manner,
-    /// How many messages it has.
-    count: u32,
-    /// What was read behind it.
-    behind: Vec<u8>,
+    pub(super) waiters: Waiters,
+    pub(super) now: Duration,
 }
 
 impl Shared {
     fn new(backplane: Backplane) -> Self {
         Self {
             backplane,
-            waiting: HashMap::new(),
-            admitted: VecDeque::new(),
-            posts: HashMap::new(),
-            talkers: VecDeque::new(),
+            waiters: Waiters::default(),
             now: Duration::ZERO,
         }
     }
@@ -77,8 +52,8 @@ impl Shared {
 
     /// Whether no more rooms may be waited for.
     pub(super) fn is_full(&self, name: &str, hub: &Hub) -> bool {
-        let is_known = hub.find(name).is_some() || self.waiting.contains_key(name);
-        !is_known && hub.is_full(self.waiting.len())
+        let is_known = hub.find(name).is_some() || self.waiters.has_room(name);
+        !is_known && hub.is_full(self.waiters.rooms().len())
     }
 
     /// A client waits to be let into a room.
@@ -86,20 +61,7 @@ impl Shared {
         if self.backplane.is_up() {
             self.backplane.ask_head(name);
         }
-        match self.waiting.get_mut(name) {
-            Some(ids) => ids.push(id),
-            None => _ = self.waiting.insert(name.into(), vec![id]),
-        }
-    }
-
-    /// A client that waits to be let into a room goes.
-    fn stop_waiting(&mut self, name: &str, id: ClientId) {
-        if let Some(ids) = self.waiting.get_mut(name) {
-            ids.retain(|waiting| *waiting != id);
-            if ids.is_empty() {
-                self.waiting.remove(name);
-            }
-        }
+        self.waiters.add_listener(name, id);
     }
 
     /// Passes a message of a client on, where `waiting_max` bytes may wait. What one says that is not in its room yet is
@@ -119,37 +81,12 @@ impl Shared {
         if let Some(waiting) = session.waiting() {
             if waiting.keep(text) {
                 let due = self.now + self.backplane.wait();
-                self.talkers.push_back((due, id));
+                self.waiters.add_talker(due, id);
             }
         } else if let Some(membership) = session.membership() {
             self.backplane.say(hub.name(membership.room), id, text);
         }
         Ok(())
-    }
-
-    /// A client waits for the answer to what it has published.
-    pub(super) fn await_answer(&mut self, id: ClientId, manner: Manner, count: u32) {
-        let behind = Vec::new();
-        let posted = Posted {
-            manner,
-            count,
-            behind,
-        };
-        self.posts.insert(id, posted);
-    }
-
-    /// These bytes were read behind what the client has published.
-    pub(super) fn keep_behind(&mut self, id: ClientId, rest: &[u8]) {
-        if let Some(posted) = self.posts.get_mut(&id) {
-            posted.behind = rest.to_vec();
-        }
-    }
-
-    fn pop_late_talker(&mut self) -> Option<ClientId> {
-        let (due, _) = self.talkers.front()?;
-        (*due <= self.now)
-            .then(|| self.talkers.pop_front())?
-            .map(|(_, id)| id)
     }
 
     pub(super) fn figures(&self) -> BackplaneFigures {
@@ -165,11 +102,7 @@ impl Shared {
 
     /// When there is something to do, counted from the start.
     pub(super) fn next_due(&self) -> Duration {
-        if !self.admitted.is_empty() {
-            return Duration::ZERO;
-        }
-        let talker = self.talkers.front().map_or(Duration::MAX, |(due, _)| *due);
-        self.backplane.next_due().min(talker)
+        self.backplane.next_due().min(self.waiters.next_due())
     }
 }
 
@@ -198,37 +131,8 @@ impl<S: Stream> Engine<S> {
         {
             match event {
                 Event::Connected => self.ask_heads(&mut shared),
-                Event::Lost => self.hub.forget_heads(),
-                Event::Entry {
-                    room,
-                    first,
-                    count,
-                    text,
-                } => self.publish_entry(room, first, count, text),
-                Event::Head { room, id } => {
-                    let ids = shared.waiting.remove(room).unwrap_or_default();
-                    shared.admitted.extend(ids);
-                    if let Ok(room) = self.hub.enter(room) {
-                        self.settle(room, id);
-                    }
-                }
-                Event::Appended { by, id } => {
-                    if let Some(posted) = shared.posts.remove(&by) {
-                        self.answer_appended(by, posted, id);
-                    }
-                }
-                Event::GaveUp { by } => match shared.posts.remove(&by) {
-                    Some(posted) => self.refuse_post(by, posted),
-                    None => {
-                        shared.backplane.withdraw(by);
-                        self.close(by, CloseCode::TryAgainLater, CloseReason::BackplaneAway);
-                    }
-                },
-                Event::Elsewhere { room, count } => {
-                    if let Some(room) = self.hub.find(room) {
-                        self.hub.set_elsewhere(room, count);
-                    }
-                }
+                Event::GaveUp { by } => self.give_up(by, &mut shared),
+                event => self.take_event(event, &mut shared.waiters),
             }
         }
         self.let_in_admitted(&mut shared);
@@ -236,14 +140,43 @@ impl<S: Stream> Engine<S> {
         self.close_late_talkers();
     }
 
-    /// A client that waits to be let into a room waits no more.
-    pub(super) fn stop_waiting(&mut self, id: ClientId) {
-        if let Some(shared) = &mut self.shared
-            && let Some(slot) = self.clients.get_mut(id)
-            && let Some((session, _)) = slot.client.session()
-            && let Some(waiting) = session.waiting()
-        {
-            shared.stop_waiting(&waiting.listen.room, id);
+    fn take_event(&mut self, event: Event<'_>, waiters: &mut Waiters) {
+        match event {
+            Event::Lost => self.hub.forget_heads(),
+            Event::Entry {
+                room,
+                first,
+                count,
+                text,
+            } => self.publish_entry(room, first, count, text),
+            Event::Head { room, id } => {
+                waiters.admit(room);
+                if let Ok(room) = self.hub.enter(room) {
+                    self.settle(room, id);
+                }
+            }
+            Event::Appended { by, id } => {
+                if let Some(posted) = waiters.take_post(by) {
+                    self.answer_appended(by, posted, id);
+                }
+            }
+            Event::Elsewhere { room, count } => {
+                if let Some(room) = self.hub.find(room) {
+                    self.hub.set_elsewhere(room, count);
+                }
+            }
+            Event::Connected | Event::GaveUp { .. } => {}
+        }
+    }
+
+    /// What a client has published was not appended in time.
+    fn give_up(&mut self, by: ClientId, shared: &mut Shared) {
+        match shared.waiters.take_post(by) {
+            Some(posted) => self.refuse_post(by, posted),
+            None => {
+                shared.backplane.withdraw(by);
+                self.close(by, CloseCode::TryAgainLater, CloseReason::BackplaneAway);
+            }
         }
     }
 
@@ -265,8 +198,7 @@ impl<S: Stream> Engine<S> {
     /// What is known of rooms may be old: all are asked for anew.
     fn ask_heads(&mut self, shared: &mut Shared) {
         self.hub.forget_heads();
-        let waiting = shared.waiting.keys().map(|name| &**name);
-        for name in self.hub.names().chain(waiting) {
+        for name in self.hub.names().chain(shared.waiters.rooms()) {
             shared.backplane.ask_head(name);
         }
     }
@@ -373,120 +305,5 @@ impl<S: Stream> Engine<S> {
             self.private_len = self.private_len + client.private_len() - private_len;
             self.enqueue(id);
         }
-    }
-
-    /// Lets in those who have waited, as many as may join in a turn.
-    fn let_in_admitted(&mut self, shared: &mut Shared) {
-        for _ in 0..shared.admitted.len().min(JOINS_PER_TURN) {
-            if let Some(id) = shared.admitted.pop_front() {
-                self.let_in(id, shared);
-            }
-        }
-    }
-
-    fn let_in(&mut self, id: ClientId, shared: &mut Shared) {
-        let Some(slot) = self.clients.get_mut(id) else {
-            return;
-        };
-        let private_len = slot.client.private_len();
-        let Some((session, outbox)) = slot.client.session() else {
-            return;
-        };
-        let Some(waiting) = session.waiting() else {
-            return;
-        };
-        let Some(room) = self.hub.find(&waiting.listen.room) else {
-            // There is no place for it any more.
-            self.close(id, CloseCode::TryAgainLater, CloseReason::BackplaneAway);
-            return;
-        };
-        if !shared.backplane.is_up() || !self.hub.knows(room) {
-            shared.wait(&waiting.listen.room, id);
-            return;
-        }
-        let said = mem::take(&mut waiting.said);
-        let entrance = Entrance {
-            room,
-            listening: waiting.listen.listening,
-            grant: waiting.listen.grant,
-            opening: Vec::new(),
-        };
-        answer::enter(
-            entrance,
-            id,
-            session,
-            outbox,
-            &mut self.hub,
-            &mut self.metrics,
-        );
-        self.metrics.joined += 1;
-        let name = self.hub.name(room);
-        for message in said {
-            shared.backplane.say(name, id, &message);
-        }
-        outbox.note_queued(self.now.after(self.config.timeouts.write_wait));
-        self.private_len = self.private_len + slot.client.private_len() - private_len;
-        self.enqueue(id);
-        self.schedule(id);
-    }
-
-    /// What some have said before they were let in has waited for long enough.
-    fn close_late_talkers(&mut self) {
-        while let Some(id) = self
-            .shared
-            .as_mut()
-            .and_then(|shared| shared.pop_late_talker())
-        {
-            if let Some(slot) = self.clients.get_mut(id)
-                && let Some((session, _)) = slot.client.session()
-                && session.waiting().is_some()
-            {
-                self.close(id, CloseCode::TryAgainLater, CloseReason::BackplaneAway);
-            }
-        }
-    }
-
-    fn answer_appended(&mut self, by: ClientId, posted: Posted, id: Id) {
-        self.metrics.http_messages += u64::from(posted.count);
-        let answer = answer::accepted(id, &posted.manner, &self.date);
-        self.answer_post(by, posted, answer);
-    }
-
-    fn refuse_post(&mut self, by: ClientId, posted: Posted) {
-        let refusal = Refusal::BackplaneAway;
-        self.metrics.count_refused(refusal);
-        let answer = posted.manner.refuse(refusal, &self.date);
-        self.answer_post(by, posted, answer);
-    }
-
-    /// Answers a publication; what was read behind it goes on.
-    fn answer_post(&mut self, by: ClientId, posted: Posted, answer: Vec<u8>) {
-        let Posted { manner, behind, .. } = posted;
-        let is_kept = manner.is_kept && !self.is_draining();
-        let Some(slot) = self.clients.get_mut(by) else {
-            self.deferred_len -= behind.len();
-            return;
-        };
-        let client = &mut slot.client;
-        let private_len = client.private_len();
-        let Some((session, outbox)) = client.session() else {
-            self.deferred_len -= behind.len();
-            return;
-        };
-        session.end_wait();
-        outbox.push_private(answer);
-        client.note_progress(self.now, &self.config.timeouts);
-        self.private_len = self.private_len + client.private_len() - private_len;
-        if !is_kept {
-            self.deferred_len -= behind.len();
-            self.begin_close(by, Closing::answered(Vec::new()));
-            return;
-        }
-        if !behind.is_empty() {
-            slot.is_listed_readable = true;
-            self.readable.push_back(Readable::deferred(by, behind));
-        }
-        self.enqueue(by);
-        self.schedule(by);
     }
 }
