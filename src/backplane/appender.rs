@@ -38,6 +38,7 @@ pub(super) enum Asked {
     Probe,
     Touch(Rc<str>),
     Heartbeat,
+    Generation,
     Counts,
 }
 
@@ -61,6 +62,7 @@ pub(super) enum Answer {
         at: StreamId,
     },
     Others(Vec<Node>),
+    Generation(Option<Epoch>),
     Counts(Vec<usize>),
     /// The script was not there, or something before this was not applied.
     Refused(Asked),
@@ -204,6 +206,7 @@ fn read(asked: &Asked, reply: Reply<'_>, facts: &mut Facts) -> Result<Answer, Lo
         Asked::Append(place) => appended(*place, reply),
         Asked::Touch(room) => head(room, reply),
         Asked::Heartbeat => others(reply),
+        Asked::Generation => generation(reply),
         Asked::Counts => counts(reply),
     };
     answer.ok_or_else(Lost::unexpected)
@@ -267,6 +270,12 @@ fn others(reply: Reply<'_>) -> Option<Answer> {
         name.try_into().ok().filter(|_| is_name)
     });
     names.collect::<Option<_>>().map(Answer::Others)
+}
+
+fn generation(reply: Reply<'_>) -> Option<Answer> {
+    let [generation] = reply.array()?;
+    let known = (!generation.is_null()).then(|| epoch(generation));
+    Some(Answer::Generation(known.flatten()))
 }
 
 fn counts(reply: Reply<'_>) -> Option<Answer> {

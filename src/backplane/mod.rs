@@ -82,7 +82,8 @@ pub enum Event<'a> {
     Connected,
     /// The connection is lost.
     Lost,
-    /// Messages that were read, in the stream's order.
+    /// Messages that were read, in the stream's order. After the broker lost what it kept, some may be told that were told
+    /// before, under the same ids.
     Entry {
         /// The room's name.
         room: &'a str,
@@ -170,6 +171,8 @@ pub struct Backplane {
     phase: Phase,
     /// The generation of the stream that this node knows.
     generation: Option<Epoch>,
+    /// The run of the broker that was connected to last.
+    run: Option<String>,
     /// The last entry that this node has.
     taken: StreamId,
     /// How many entries and probes this node has sent.
@@ -207,6 +210,7 @@ impl Backplane {
                 retry_at: Duration::ZERO,
             },
             generation: None,
+            run: None,
             taken: StreamId::START,
             counter: 0,
             now: Duration::ZERO,

@@ -205,6 +205,12 @@ impl Presence {
             2,
             4,
         );
+        // A stream that was begun anew is noticed by all nodes, those that append nothing included.
+        let mut encoder = line.ask(Asked::Generation, settings);
+        encoder
+            .command("HMGET", 3)
+            .key(&[b"state"])
+            .text(b"generation");
     }
 
     fn ask_counts(&mut self, line: &mut Appender, settings: &Settings) {

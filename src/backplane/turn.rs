@@ -105,6 +105,8 @@ impl Backplane {
                 self.heads.note_answer(room, head, at, self.reader.reads);
             }
             Answer::Others(others) => self.presence.note_others(others),
+            Answer::Generation(generation) if generation == self.generation => {}
+            Answer::Generation(_) => return Err(Lost::new("the stream was begun anew")),
             Answer::Counts(counts) if self.presence.note_counts(&counts) => {}
             Answer::Counts(_) => return Err(Lost::unexpected()),
             Answer::Refused(asked) => self.ask_again(&asked),
@@ -126,6 +128,7 @@ impl Backplane {
             | Asked::Login
             | Asked::Facts { .. }
             | Asked::Load { .. }
+            | Asked::Generation
             | Asked::Counts => {}
         }
     }
@@ -160,8 +163,12 @@ impl Backplane {
     }
 
     fn note_synced(&mut self, generation: Epoch, start: StreamId, tail: StreamId) {
+        let is_same_run = self.run == self.appender.facts.run;
+        self.run.clone_from(&self.appender.facts.run);
         let position = match (self.generation, self.settings.history_age) {
             (Some(known), _) if known == generation => self.reader.position,
+            // What was read from this run of the broker is true, and what came after a flush has greater ids.
+            (Some(_), _) if is_same_run && start == StreamId::START => self.reader.position,
             (Some(_), _) => {
                 self.taken = self.taken.min(start);
                 self.reader.position.min(start)

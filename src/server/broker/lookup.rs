@@ -65,13 +65,16 @@ impl Lookup {
         if let State::Known(addrs) = &self.state
             && addrs.is_empty()
         {
-            self.state = match self.host.parse::<IpAddr>() {
-                Ok(ip) => State::Known(VecDeque::from([(ip, self.port).into()])),
-                Err(_) => match self.spawn() {
-                    Ok(answer) => State::Running(answer),
-                    Err(error) => return nowhere(&error),
-                },
+            let Ok(ip) = self.host.parse::<IpAddr>() else {
+                return match self.spawn() {
+                    Ok(answer) => {
+                        self.state = State::Running(answer);
+                        Found::NotYet
+                    }
+                    Err(error) => nowhere(&error),
+                };
             };
+            return Found::Addr((ip, self.port).into());
         }
         self.next()
     }
@@ -136,5 +139,5 @@ fn nowhere(error: &io::Error) -> Found {
     // The standard library puts the same words before each of the resolver's.
     let words = error.to_string();
     let reason = words.rsplit(": ").next().unwrap_or(&words);
-    Found::Nowhere(format!("no such name: {reason}"))
+    Found::Nowhere(format!("the name cannot be looked up: {reason}"))
 }

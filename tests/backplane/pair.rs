@@ -1,0 +1,254 @@
+//! Two nodes and a broker with faults: one order, no loss, no doubling.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use fanfare::backplane::Line;
+use fanfare::id::ClientId;
+use fanfare::room::id::Id;
+
+use crate::node::{Node, Told, broker, client, settings};
+use crate::random::Random;
+use crate::stream::{Broker, Snapshot};
+
+const ROOMS: [&str; 3] = ["", "a", "b"];
+const STEPS: usize = 300;
+const SEEDS: u64 = 200;
+
+/// What may go wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    None,
+    /// Connections and scripts are lost, answers come late.
+    Connections,
+    /// What is kept is lost too.
+    Data,
+}
+
+struct World {
+    random: Random,
+    broker: Broker,
+    nodes: Vec<Node>,
+    /// Each publication: the node, who published it, its room and its texts.
+    said: Vec<(usize, ClientId, &'static str, Vec<String>)>,
+    posts: BTreeSet<u32>,
+    snapshot: Option<Snapshot>,
+    clients: u32,
+    now: Duration,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let nodes = (0..2).map(|node| {
+            let mut node = Node::new(settings(), seed * 2 + node);
+            node.bytes_max = *random.pick(&[7, 100, 1000, usize::MAX]);
+            node.events_max = *random.pick(&[1, 10, usize::MAX]);
+            node
+        });
+        Self {
+            nodes: nodes.collect(),
+            broker: broker(seed),
+            random,
+            said: Vec::new(),
+            posts: BTreeSet::new(),
+            snapshot: None,
+            clients: 0,
+            now: Duration::ZERO,
+        }
+    }
+
+    fn run(&mut self, faults: Faults) {
+        for _ in 0..STEPS {
+            let step = *self.random.pick(&[0, 1, 1, 10, 10, 100, 700]);
+            self.now += Duration::from_millis(step);
+            if faults != Faults::None && self.random.chance(10) {
+                self.break_something(faults);
+            }
+            let node = self.random.below(2);
+            let publishes = self.random.chance(60);
+            self.turn(node, publishes);
+        }
+        self.broker.stall(false);
+        for node in &mut self.nodes {
+            (node.bytes_max, node.events_max, node.is_reachable) = (usize::MAX, usize::MAX, true);
+        }
+        for _ in 0..600 {
+            self.now += Duration::from_millis(50);
+            self.turn(0, false);
+            self.turn(1, false);
+        }
+    }
+
+    fn break_something(&mut self, faults: Faults) {
+        let node = self.random.below(2);
+        match self
+            .random
+            .below(if faults == Faults::Data { 11 } else { 8 })
+        {
+            0 | 1 => {
+                let line = *self.random.pick(&[Line::Append, Line::Read]);
+                if let Some(peer) = self.nodes[node].peer(line) {
+                    self.broker.cut(peer);
+                }
+            }
+            2 => self.broker.stall(true),
+            3 | 4 => self.broker.stall(false),
+            5 => self.broker.flush_scripts(),
+            6 => self.broker.restart(),
+            7 => self.nodes[node].is_reachable = self.random.chance(70),
+            8 => self.snapshot = Some(self.broker.snapshot()),
+            9 if self.random.chance(20) => self.broker.flush_all(),
+            _ => {
+                if let Some(snapshot) = self.snapshot.take() {
+                    self.broker.fail_over_to(snapshot);
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, place: usize, publishes: bool) {
+        let node = &mut self.nodes[place];
+        node.now = self.now;
+        let mut said = Vec::new();
+        if publishes {
+            for _ in 0..self.random.between(1, 4) {
+                self.clients += 1;
+                let room = *self.random.pick(&ROOMS);
+                let count = self.random.between(1, 3);
+                let texts = (0..count).map(|text| format!("{}.{text}", self.clients));
+                said.push((place, client(self.clients), room, texts.collect::<Vec<_>>()));
+            }
+        }
+        let (random, posts) = (&mut self.random, &mut self.posts);
+        node.turn(&mut self.broker, |backplane| {
+            for (_, by, room, texts) in &said {
+                match random.below(3) {
+                    0 => texts.iter().for_each(|text| backplane.say(room, *by, text)),
+                    kind => {
+                        posts.insert(by.slot());
+                        let key = (kind == 2).then(|| texts[0].as_bytes());
+                        backplane.post(room, *by, texts.iter().map(String::as_str), key);
+                    }
+                }
+            }
+        });
+        self.said.extend(said);
+    }
+
+    /// Every message is in the stream once, or its client was told that it was given up.
+    fn check_exactly_once(&self) {
+        let messages = self.nodes[0].messages();
+        let mut places = HashMap::new();
+        for (place, (_, _, text)) in messages.iter().enumerate() {
+            assert_eq!(
+                places.insert(text.clone(), place),
+                None,
+                "{text} is doubled"
+            );
+        }
+        for (place, by, room, texts) in &self.said {
+            let told = &self.nodes[*place].told;
+            let gave_up = told.contains(&Told::GaveUp { by: *by });
+            let found: Vec<_> = texts.iter().map(|text| places.get(text)).collect();
+            assert!(found.is_sorted(), "{texts:?}: {found:?}");
+            if !gave_up {
+                assert!(found.iter().all(Option::is_some), "{texts:?} is lost");
+            }
+            let appended = told.iter().filter_map(|told| match told {
+                Told::Appended { by: told, id } if told == by => Some(*id),
+                _ => None,
+            });
+            let appended: Vec<_> = appended.collect();
+            let is_post = self.posts.contains(&by.slot());
+            assert_eq!(
+                appended.len(),
+                usize::from(is_post && !gave_up),
+                "{texts:?}"
+            );
+            for id in appended {
+                let (told_room, told_id, told_text) = &messages[*found.last().unwrap().unwrap()];
+                assert_eq!((&**told_room, *told_id), (*room, id));
+                assert_eq!(Some(told_text), texts.last());
+            }
+        }
+    }
+
+    fn check_dense(&self) {
+        let mut heads = BTreeMap::new();
+        for (room, id, _) in self.nodes[0].messages() {
+            let head: &mut Id = heads.entry(room).or_insert(Id { seq: 0, ..id });
+            assert_eq!((id.epoch, id.seq), (head.epoch, head.seq + 1));
+            *head = id;
+        }
+    }
+
+    fn check_one_order(&self) {
+        assert_eq!(self.nodes[0].messages(), self.nodes[1].messages());
+        assert!(self.nodes.iter().all(|node| node.backplane.is_ready()));
+        assert!(
+            self.nodes
+                .iter()
+                .all(|node| !node.backplane.has_unanswered())
+        );
+    }
+
+    /// No id has two texts, and both nodes know the same last message of each room.
+    fn check_no_id_twice(&self) {
+        let mut texts = HashMap::new();
+        let [one, other] = [0, 1].map(|node: usize| {
+            let mut heads = BTreeMap::new();
+            for (room, id, text) in self.nodes[node].messages() {
+                let known = texts.entry((room.clone(), id.to_string()));
+                assert_eq!(known.or_insert_with(|| text.clone()), &text, "{id}");
+                heads.insert(room, (id, text));
+            }
+            heads
+        });
+        assert_eq!(one, other);
+        assert_eq!(one.len(), ROOMS.len());
+        assert!(self.nodes.iter().all(|node| node.backplane.is_ready()));
+    }
+}
+
+#[test]
+fn two_nodes_see_one_order_without_faults() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.run(Faults::None);
+        world.check_one_order();
+        world.check_exactly_once();
+        world.check_dense();
+        let told = world.nodes.iter().flat_map(|node| &node.told);
+        assert!(
+            !told.into_iter().any(|told| *told == Told::Lost),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_reordered_when_connections_fail() {
+    let mut lost = 0;
+    for seed in 0..SEEDS {
+        println!("seed {seed}");
+        let mut world = World::new(seed);
+        world.run(Faults::Connections);
+        world.check_one_order();
+        world.check_exactly_once();
+        world.check_dense();
+        let told = world.nodes.iter().flat_map(|node| &node.told);
+        lost += told.filter(|told| **told == Told::Lost).count();
+    }
+    assert!(lost > SEEDS as usize, "{lost}");
+}
+
+#[test]
+fn no_id_has_two_texts_when_what_was_kept_is_lost() {
+    for seed in 0..SEEDS {
+        println!("seed {seed}");
+        let mut world = World::new(seed);
+        world.run(Faults::Data);
+        world.check_no_id_twice();
+    }
+}
