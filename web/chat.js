@@ -1,11 +1,11 @@
 // The chat page: the room that the fragment names, and the form that sends.
 //
 // Every message is delivered to all members, its sender included: a line that was sent is published once it came
-// back. One that did not is offered to be sent again.
+// back. One that takes long is shown as waiting, and one that does not come is offered to be sent again.
 
 import { connect, isRoomName } from "./fanfare.js";
 import { addGap, addMessage, clearLog } from "./log.js";
-import { offer, showOffers } from "./unsent.js";
+import { offer, showUnsent, showWaiting, withdraw } from "./unsent.js";
 
 const state = document.getElementById("state");
 const here = document.getElementById("here");
@@ -20,6 +20,8 @@ const latest = document.getElementById("latest");
 
 // How many of the messages before one sees on arrival.
 const HISTORY_SHOWN = 50;
+// How long a line may be on its way before its author is told that it waits.
+const WAITING_MS = 1_000;
 // RFC 6455 §7.4.1: a message was too big.
 const TOO_BIG = 1009;
 
@@ -61,7 +63,7 @@ function enterRoom() {
   hasOpened = false;
   room = location.hash.slice(1);
   clearLog(room);
-  showOffers(room, sendAgain);
+  showUnsent(room, sendAgain);
   here.hidden = true;
   field.value = decoded(room);
   const isPossible = isPossibleRoom(room);
@@ -185,15 +187,19 @@ function isConnected() {
 }
 
 function say(text) {
-  const addressed = room;
-  connection.say(text).catch(({ unsent, code }) => {
-    if (code === TOO_BIG && msg.value === "" && addressed === room) {
+  const line = { room, text };
+  const waiting = setTimeout(() => showWaiting(line), WAITING_MS);
+  const published = () => withdraw(line);
+  const failed = ({ unsent, code }) => {
+    if (code === TOO_BIG && msg.value === "" && line.room === room) {
+      withdraw(line);
       msg.value = text;
       warn(TOO_LONG);
     } else {
-      offer({ room: addressed, text, isUnsent: unsent });
+      offer(line, unsent);
     }
-  });
+  };
+  connection.say(text).then(published, failed).finally(() => clearTimeout(waiting));
 }
 
 // Whether the line could be sent.

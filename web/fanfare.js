@@ -25,6 +25,8 @@ const SILENT_AT_RETURN_MS = 30_000;
 const REFUSALS = [400, 401, 403, 404];
 // RFC 6455 §7.4.1.
 const POLICY = 1008;
+// The IANA registry: what the server took may be published later, or never.
+const TRY_AGAIN_LATER = 1013;
 
 const NO_ANSWER = "the server does not answer";
 const NO_ANSWER_ELSEWHERE = "the server does not answer, or not to pages of this site (--allow-origin)";
@@ -63,7 +65,7 @@ class Connection {
   #position = null; // the id of the last message
   #hasCaughtUp = false;
   #unconfirmed = []; // what was sent and has not come back, oldest first
-  #hasGap = false; // whether some of it may be among messages that are missing
+  #isUncertain = false; // whether some of it may be among messages that are missing, or still on its way
   #lost = {}; // how the last connection ended
   #attempts = 0; // since a connection that held
   #openedAt = Infinity;
@@ -89,7 +91,7 @@ class Connection {
     const sent = wellFormed(text);
     this.#socket.send(sent);
     return new Promise((resolve, reject) => {
-      this.#hasGap &&= this.#unconfirmed.length > 0;
+      this.#isUncertain &&= this.#unconfirmed.length > 0;
       this.#unconfirmed.push({ line: bare(sent), resolve, reject });
       if (this.#unconfirmed.length === 1) {
         this.#awaitEcho();
@@ -140,7 +142,7 @@ class Connection {
         this.#catchUp();
         this.#tell("onHere", Number(id));
       } else if (word === ":gap") {
-        [this.#position, this.#hasGap] = [id, true];
+        [this.#position, this.#isUncertain] = [id, true];
         this.#tell("onGap", count === "?" ? null : Number(count), id);
       } else if (word === ":fresh" || word === ":resumed") {
         this.#position = id;
@@ -165,10 +167,11 @@ class Connection {
     }
   }
 
-  // Lines come back in the order they were sent in. Behind a gap, those before may have been in it.
+  // Lines come back in the order they were sent in. Behind a gap, those before may have been in it; after an outage
+  // of the broker, they may have been dropped.
   #confirm(text, id) {
     const line = bare(text);
-    const at = this.#hasGap ? this.#unconfirmed.findIndex((it) => it.line === line) : 0;
+    const at = this.#isUncertain ? this.#unconfirmed.findIndex((it) => it.line === line) : 0;
     if (this.#unconfirmed[at]?.line === line) {
       this.#giveUp(at);
       this.#unconfirmed.shift().resolve(id);
@@ -178,7 +181,7 @@ class Connection {
 
   #giveUp(count) {
     for (const { reject } of this.#unconfirmed.splice(0, count)) {
-      reject(failure(this.#lost, !this.#hasGap));
+      reject(failure(this.#lost, !this.#isUncertain));
     }
     this.#awaitEcho();
   }
@@ -241,6 +244,7 @@ class Connection {
   #lose(why) {
     this.#drop();
     this.#lost = why;
+    this.#isUncertain ||= why.code === TRY_AGAIN_LATER;
     if (Date.now() - this.#openedAt >= HELD_MS) {
       this.#attempts = 0;
     }
@@ -257,7 +261,7 @@ class Connection {
       this.#ending.abort();
       this.#drop();
       // What became of it will not be known.
-      [this.#lost, this.#hasGap] = [{ reason: state, ...why }, true];
+      [this.#lost, this.#isUncertain] = [{ reason: state, ...why }, true];
       this.#giveUp(this.#unconfirmed.length);
       this.#tell("onState", state, why);
     }

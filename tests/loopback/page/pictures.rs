@@ -50,6 +50,7 @@ fn pictures_are_taken_of_what_went_wrong() {
     let Some(mut browser) = turn() else { return };
     let server = Server::start(&[]);
     let page = open_with_sockets(&mut browser, &server);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     browser.evaluate(&page, "location.hash = 'lobby'");
     browser.wait_for(&page, "sockets.length === 2");
     browser.evaluate(
@@ -57,6 +58,9 @@ fn pictures_are_taken_of_what_went_wrong() {
         "sockets[1].begin(':fresh a-0\\na-1 Is this thing on?\\na-2 Loud and clear.')",
     );
     say(&mut browser, &page, "Did you hear that too?");
+    browser.evaluate(&page, "elapse(1_000)");
+    browser.emulate(&page, "light", 800, 520);
+    browser.screenshot(&page, &folder.join("waiting.png"));
     say(
         &mut browser,
         &page,
@@ -77,7 +81,6 @@ fn pictures_are_taken_of_what_went_wrong() {
     browser.evaluate(&page, "room.focus(); room.select()");
     browser.type_text(&page, "no such/room");
     browser.press_enter(&page);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     for (name, scheme, width, height) in [
         ("trouble.png", "light", 800, 520),
         ("trouble-phone.png", "light", 360, 740),

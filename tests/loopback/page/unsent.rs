@@ -10,6 +10,8 @@ fn shown(browser: &mut Browser, page: &Page) -> serde_json::Value {
 }
 
 const BUTTONS: &str = "[...unsent.querySelectorAll('button')]";
+/// What is said of each line that did not come back.
+const NOTES: &str = "[...unsent.querySelectorAll('small')].map((note) => note.textContent)";
 
 #[test]
 fn a_line_whose_echo_was_lost_is_found_in_the_replay() {
@@ -158,13 +160,12 @@ fn what_may_be_among_missing_messages_is_offered_as_perhaps_not_sent() {
         &page,
         "sockets[0].fall(); elapse(500); sockets[1].begin(':gap a-1 1\\na-2 two')",
     );
-    let notes = "[...unsent.querySelectorAll('small')].map((note) => note.textContent)";
     browser.wait_for(&page, &format!("{UNSENT}.length === 2"));
     browser.wait_for(&page, &last_line_is("two"));
     let expected = json!([["1 message is missing here.", "two"], ["one", "three"]]);
     assert_eq!(shown(&mut browser, &page), expected);
     let expected = json!(["Perhaps not sent", "Perhaps not sent"]);
-    assert_eq!(browser.evaluate(&page, notes), expected);
+    assert_eq!(browser.evaluate(&page, NOTES), expected);
 
     // A gap that was before is none of a later line's business.
     say(&mut browser, &page, "four");
@@ -173,7 +174,7 @@ fn what_may_be_among_missing_messages_is_offered_as_perhaps_not_sent() {
         "sockets[1].fall(); elapse(1_000); sockets[2].begin(':resumed a-2')",
     );
     browser.wait_for(&page, &format!("{UNSENT}.length === 3"));
-    assert_eq!(browser.evaluate(&page, &format!("{notes}[2]")), "Not sent");
+    assert_eq!(browser.evaluate(&page, &format!("{NOTES}[2]")), "Not sent");
 
     // It goes on behind a gap too.
     browser.evaluate(
@@ -182,6 +183,77 @@ fn what_may_be_among_missing_messages_is_offered_as_perhaps_not_sent() {
     );
     let query = browser.evaluate(&page, "sockets[3].query");
     assert_eq!(query, "here 1 since a-9");
+}
+
+#[test]
+fn a_line_that_takes_long_is_shown_as_waiting_until_it_comes_back() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_with_sockets(&mut browser, &server);
+    browser.evaluate(&page, "sockets[0].begin(':fresh a-0')");
+    for text in ["one", "two"] {
+        say(&mut browser, &page, text);
+    }
+    browser.evaluate(&page, "elapse(999)");
+    assert_eq!(shown(&mut browser, &page), json!([[], []]));
+    browser.evaluate(&page, "elapse(1)");
+    assert_eq!(shown(&mut browser, &page), json!([[], ["one", "two"]]));
+    let notes = browser.evaluate(&page, NOTES);
+    assert_eq!(notes, json!(["Waiting …", "Waiting …"]));
+    let buttons = browser.evaluate(&page, &format!("{BUTTONS}.length"));
+    assert_eq!(buttons, 0, "it may still be published");
+    browser.evaluate(&page, "sockets[0].receive('a-1 one')");
+    browser.wait_for(&page, &last_line_is("one"));
+    assert_eq!(shown(&mut browser, &page), json!([["one"], ["two"]]));
+
+    // A connection that falls tells nothing of it yet.
+    browser.evaluate(&page, "sockets[0].fall()");
+    assert_eq!(browser.evaluate(&page, NOTES), json!(["Waiting …"]));
+    browser.evaluate(
+        &page,
+        "elapse(500); sockets[1].begin(':resumed a-1\\na-2 two')",
+    );
+    browser.wait_for(&page, &last_line_is("two"));
+    assert_eq!(shown(&mut browser, &page), json!([["one", "two"], []]));
+}
+
+#[test]
+fn what_waited_when_the_broker_was_away_is_offered_as_perhaps_not_sent() {
+    let Some(mut browser) = turn() else { return };
+    let server = Server::start(&[]);
+    let page = open_with_sockets(&mut browser, &server);
+    browser.evaluate(&page, "sockets[0].begin(':fresh a-0')");
+    for text in ["dropped", "passed on", "on its way"] {
+        say(&mut browser, &page, text);
+    }
+    browser.evaluate(
+        &page,
+        "elapse(5_000); sockets[0].fall(1013, 'what was said could not be passed on; try again')",
+    );
+    let state = browser.evaluate(&page, "state.textContent");
+    let reason = "Not connected: what was said could not be passed on; try again. Trying again …";
+    assert_eq!(state, reason);
+    // How the next attempt ends says nothing of them.
+    browser.evaluate(
+        &page,
+        "elapse(500); sockets[1].open(); sockets[1].fall(); elapse(1_000)",
+    );
+    browser.evaluate(&page, "sockets[2].begin(':resumed a-0\\na-1 passed on')");
+    browser.wait_for(&page, &format!("{BUTTONS}.length === 4"));
+    browser.wait_for(&page, &last_line_is("passed on"));
+    let expected = json!([["passed on"], ["dropped", "on its way"]]);
+    assert_eq!(shown(&mut browser, &page), expected);
+    let expected = json!(["Perhaps not sent", "Perhaps not sent"]);
+    assert_eq!(browser.evaluate(&page, NOTES), expected);
+
+    // What is said later is another matter.
+    say(&mut browser, &page, "later");
+    browser.evaluate(
+        &page,
+        "sockets[2].fall(); elapse(2_000); sockets[3].begin(':resumed a-1')",
+    );
+    browser.wait_for(&page, &format!("{BUTTONS}.length === 6"));
+    assert_eq!(browser.evaluate(&page, &format!("{NOTES}[2]")), "Not sent");
 }
 
 #[test]
