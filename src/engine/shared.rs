@@ -1,7 +1,8 @@
 //! Rooms that several nodes share: what clients say goes to the stream, and what is read from the stream is published
 //! here, whoever said it.
 //!
-//! Until it is known where a room stands, those who want to listen to it wait; they have their opening, and are pinged.
+//! Until it is known where a room stands, those who want to listen to it wait. Where that may take long they have their
+//! opening, and are pinged.
 //! Who publishes by HTTP is answered when the stream has it.
 
 use std::time::Duration;
@@ -142,7 +143,10 @@ impl<S: Stream> Engine<S> {
 
     fn take_event(&mut self, event: Event<'_>, waiters: &mut Waiters) {
         match event {
-            Event::Lost => self.hub.forget_heads(),
+            Event::Lost => {
+                self.hub.forget_heads();
+                self.send_openings(waiters);
+            }
             Event::Entry {
                 room,
                 first,

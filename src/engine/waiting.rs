@@ -131,6 +131,29 @@ impl<S: Stream> Engine<S> {
         }
     }
 
+    /// Those who wait are told at least that they do: it may take long.
+    pub(super) fn send_openings(&mut self, waiters: &Waiters) {
+        for id in waiters.listeners.values().flatten() {
+            self.send_opening(*id);
+        }
+    }
+
+    fn send_opening(&mut self, id: ClientId) {
+        let Some(slot) = self.clients.get_mut(id) else {
+            return;
+        };
+        let private_len = slot.client.private_len();
+        if let Some((session, outbox)) = slot.client.session()
+            && let Some(waiting) = session.waiting()
+        {
+            waiting.send_opening(outbox);
+            outbox.note_queued(self.now.after(self.config.timeouts.write_wait));
+        }
+        self.private_len = self.private_len + slot.client.private_len() - private_len;
+        self.enqueue(id);
+        self.schedule(id);
+    }
+
     /// Lets in those who have waited, as many as may join in a turn.
     pub(super) fn let_in_admitted(&mut self, shared: &mut Shared) {
         for _ in 0..shared.waiters.admitted.len().min(JOINS_PER_TURN) {
@@ -158,6 +181,7 @@ impl<S: Stream> Engine<S> {
         };
         if !shared.backplane.is_up() || !self.hub.knows(room) {
             shared.wait(&waiting.listen.room, id);
+            self.send_opening(id);
             return;
         }
         let said = mem::take(&mut waiting.said);
@@ -165,7 +189,7 @@ impl<S: Stream> Engine<S> {
             room,
             listening: waiting.listen.listening,
             grant: waiting.listen.grant,
-            opening: Vec::new(),
+            opening: mem::take(&mut waiting.listen.opening),
         };
         answer::enter(
             entrance,

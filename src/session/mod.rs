@@ -94,6 +94,10 @@ impl Session {
             }
             Self::Http(http) => http.receive(input, outbox, context),
             Self::Waiting(waiting) if waiting.is_websocket() => {
+                // It should have waited for it. Whatever is answered comes behind it.
+                if !input.is_empty() {
+                    waiting.send_opening(outbox);
+                }
                 let Listen {
                     listening, grant, ..
                 } = &waiting.listen;
@@ -188,10 +192,8 @@ impl Session {
     pub fn close(&self, code: CloseCode, reason: CloseReason) -> Closing {
         match self {
             Self::Chat { .. } | Self::Echo { .. } => websocket::close(code, reason),
-            Self::Waiting(waiting) if waiting.is_websocket() => websocket::close(code, reason),
-            Self::Proxy(_) | Self::Http(_) | Self::Events { .. } | Self::Waiting(_) => {
-                Closing::silent(reason)
-            }
+            Self::Waiting(waiting) => waiting.close(code, reason),
+            Self::Proxy(_) | Self::Http(_) | Self::Events { .. } => Closing::silent(reason),
         }
     }
 
@@ -200,7 +202,7 @@ impl Session {
     pub fn shut_down(&self, jitter: u32) -> Closing {
         let mut closing = self.close(CloseCode::GoingAway, CloseReason::Shutdown);
         if self.transport() == Transport::Sse {
-            closing.last_bytes = notice::retry(jitter);
+            closing.last_bytes.extend(notice::retry(jitter));
         }
         closing
     }

@@ -1,6 +1,11 @@
-//! A peer that waits to be let into a room: it is not known yet where that stands. It has its opening already.
+//! A peer that waits to be let into a room: it is not known yet where that stands.
 
-use super::Listen;
+use std::mem;
+
+use super::{Closing, Listen, websocket};
+use crate::observe::CloseReason;
+use crate::outbox::Outbox;
+use crate::ws::close::CloseCode;
 use crate::ws::message::MessageReader;
 
 /// A peer that waits to be let into a room.
@@ -8,7 +13,7 @@ use crate::ws::message::MessageReader;
 pub struct Waiting {
     /// The message that has come in part.
     pub(super) reader: MessageReader,
-    /// What it asked for.
+    /// What it asked for. The opening is empty once it was sent.
     pub listen: Listen,
     /// What it has said meanwhile, to be published when it is in the room: it is to hear itself.
     pub said: Vec<Box<str>>,
@@ -30,6 +35,22 @@ impl Waiting {
     /// Whether it is a WebSocket, and no event source.
     pub(super) fn is_websocket(&self) -> bool {
         self.listen.listening.framing.is_websocket()
+    }
+
+    /// Sends the opening, if it was not sent.
+    pub fn send_opening(&mut self, outbox: &mut Outbox) {
+        outbox.push_private(mem::take(&mut self.listen.opening));
+    }
+
+    /// How the connection is closed: whatever comes last stands behind the opening.
+    pub(super) fn close(&self, code: CloseCode, reason: CloseReason) -> Closing {
+        let mut closing = match self.is_websocket() {
+            true => websocket::close(code, reason),
+            false => Closing::silent(reason),
+        };
+        let opening = self.listen.opening.iter().copied();
+        closing.last_bytes.splice(0..0, opening);
+        closing
     }
 
     /// Keeps a message. Whether it is the first.
