@@ -33,9 +33,13 @@ impl Script {
     }
 
     fn hash(self) -> String {
-        let digest = Sha1::digest(self.text());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hash(self.text())
     }
+}
+
+fn hash(text: &str) -> String {
+    let digest = Sha1::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The hashes of all scripts.
@@ -61,4 +65,15 @@ impl Scripts {
 /// Name, text and hash of each script, for what stands in for a broker.
 pub fn scripts() -> [(&'static str, &'static str, String); 4] {
     Script::ALL.map(|script| (script.name(), script.text(), script.hash()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_one_that_the_broker_gives() {
+        // redis-cli script load 'return 1'
+        assert_eq!(hash("return 1"), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+    }
 }

@@ -6,6 +6,9 @@
 mod broker;
 #[path = "../common/mod.rs"]
 mod common;
+mod cuts;
+mod failures;
+mod golden;
 mod node;
 mod pair;
 #[path = "../common/random.rs"]
@@ -16,3 +19,4 @@ mod scene;
 mod scripts;
 #[path = "../common/stream.rs"]
 mod stream;
+mod wire;
