@@ -69,6 +69,8 @@ impl Link {
         if is_news {
             self.state = State::Open;
             self.waits_since = None;
+            // It may be some time since this turn's time was told: an answer is waited for from the next one on.
+            self.has_received = true;
         }
         is_news
     }

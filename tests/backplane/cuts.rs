@@ -21,11 +21,6 @@ fn replies(node: &str) -> Vec<(Line, Vec<u8>)> {
         ("1700000000007-3", &entry("", "1", "1", &own, "own")),
         ("1700000000007-4", &["p", &probe]),
     ];
-    let appends = [
-        texts(&["", "0", "1700000000007-4"]),
-        b"*0\r\n".to_vec(),
-        texts(&[super::wire::GENERATION]),
-    ];
     vec![
         (Line::Append, [b"+OK\r\n", &greeting()[..]].concat()),
         (Line::Append, synced("0-0", "1700000000007-0")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare::backplane::{Line, Settings, scripts};
+use fanfare::backplane::{Line, Settings};
 
 use crate::node::{client, settings};
 use crate::stream::bulk;

@@ -8,15 +8,19 @@ mod broker;
 mod common;
 mod cuts;
 mod failures;
+mod generations;
 mod golden;
 mod node;
 mod pair;
+mod presence;
 #[path = "../common/random.rs"]
 mod random;
 #[path = "../common/resp.rs"]
 mod resp;
 mod scene;
 mod scripts;
+mod said;
 #[path = "../common/stream.rs"]
 mod stream;
+mod waits;
 mod wire;

@@ -142,7 +142,7 @@ impl Node {
     pub(crate) fn turn(&mut self, broker: &mut Broker, publish: impl FnOnce(&mut Backplane)) {
         broker.advance(self.unix_ms());
         for line in LINES {
-            self.open_or_close(line, broker);
+            self.close(line, broker);
             self.receive(line, broker);
         }
         self.backplane.begin_turn(self.now, self.unix_ms());
@@ -155,17 +155,23 @@ impl Node {
         publish(&mut self.backplane);
         self.backplane.flush();
         for line in LINES {
+            self.close(line, broker);
+            self.open(line, broker);
             self.send(line, broker);
         }
     }
 
-    fn open_or_close(&mut self, line: Line, broker: &mut Broker) {
+    fn close(&mut self, line: Line, broker: &mut Broker) {
         let peer = &mut self.peers[line as usize];
         if self.backplane.is_given_up(line)
             && let Some(peer) = peer.take()
         {
             broker.cut(peer);
         }
+    }
+
+    fn open(&mut self, line: Line, broker: &mut Broker) {
+        let peer = &mut self.peers[line as usize];
         if self.backplane.wants_connection(line) {
             assert_eq!(*peer, None);
             if !self.is_reachable {

@@ -1,6 +1,8 @@
 //! Two nodes and a broker with faults: one order, no loss, no doubling.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 use std::time::Duration;
 
 use fanfare::backplane::Line;
@@ -136,6 +138,12 @@ impl World {
         self.said.extend(said);
     }
 
+    /// How often a node lost its connections.
+    fn losses(&self) -> usize {
+        let told = self.nodes.iter().flat_map(|node| &node.told);
+        told.filter(|told| **told == Told::Lost).count()
+    }
+
     /// Every message is in the stream once, or its client was told that it was given up.
     fn check_exactly_once(&self) {
         let messages = self.nodes[0].messages();
@@ -211,44 +219,59 @@ impl World {
     }
 }
 
+/// Plays the seeds, on as many threads as there are; one that fails is named.
+fn play<T: Send>(seeds: u64, play: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let play = &play;
+    let run = move |first: u64| {
+        let seeds = (first..seeds).step_by(threads);
+        let outcomes = seeds.map(|seed| {
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| play(seed)));
+            outcome.unwrap_or_else(|_| panic!("seed {seed} failed"))
+        });
+        outcomes.collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads as u64)
+            .map(|first| scope.spawn(move || run(first)))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
 #[test]
 fn two_nodes_see_one_order_without_faults() {
-    for seed in 0..20 {
+    play(20, |seed| {
         let mut world = World::new(seed);
         world.run(Faults::None);
         world.check_one_order();
         world.check_exactly_once();
         world.check_dense();
-        let told = world.nodes.iter().flat_map(|node| &node.told);
-        assert!(
-            !told.into_iter().any(|told| *told == Told::Lost),
-            "seed {seed}"
-        );
-    }
+        assert_eq!(world.losses(), 0);
+    });
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_reordered_when_connections_fail() {
-    let mut lost = 0;
-    for seed in 0..SEEDS {
-        println!("seed {seed}");
+    let losses = play(SEEDS, |seed| {
         let mut world = World::new(seed);
         world.run(Faults::Connections);
         world.check_one_order();
         world.check_exactly_once();
         world.check_dense();
-        let told = world.nodes.iter().flat_map(|node| &node.told);
-        lost += told.filter(|told| **told == Told::Lost).count();
-    }
-    assert!(lost > SEEDS as usize, "{lost}");
+        world.losses()
+    });
+    assert!(losses.iter().sum::<usize>() > SEEDS as usize, "{losses:?}");
 }
 
 #[test]
 fn no_id_has_two_texts_when_what_was_kept_is_lost() {
-    for seed in 0..SEEDS {
-        println!("seed {seed}");
+    play(SEEDS, |seed| {
         let mut world = World::new(seed);
         world.run(Faults::Data);
         world.check_no_id_twice();
-    }
+    });
 }

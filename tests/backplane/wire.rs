@@ -176,7 +176,7 @@ fn shown(parts: &[Vec<u8>]) -> String {
             None if is_drawn && part.len() == 8 && part != GENERATION => "EPOCH".to_owned(),
             None if is_drawn && part.len() == 16 => "NODE".to_owned(),
             None => match part.split_once(":node:").or(part.split_once(":here:")) {
-                Some((before, node)) => part.replace(node, "NODE").replace(before, before),
+                Some((_, node)) => part.replace(node, "NODE"),
                 None => part,
             },
         });
