@@ -1,11 +1,7 @@
-//! What several nodes share: the state machine against a made-up broker and against bytes that no broker would send, and
-//! the scripts against a real server.
+//! The backplane's state machine against a made-up broker, and against bytes that no broker would send.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail")]
 
-mod broker;
-#[path = "../common/mod.rs"]
-mod common;
 mod cuts;
 mod failures;
 mod generations;
@@ -15,10 +11,6 @@ mod pair;
 mod presence;
 #[path = "../common/random.rs"]
 mod random;
-#[path = "../common/resp.rs"]
-mod resp;
-mod scene;
-mod scripts;
 mod said;
 #[path = "../common/stream.rs"]
 mod stream;
