@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 
-use crate::common::eventually;
 use crate::common::folder::Folder;
 use crate::common::program::{find_program, free_port};
+use crate::common::{eventually, signal};
 use crate::resp::{Reply, Resp};
 
 /// Another process may take a port before the broker does.
@@ -34,6 +34,8 @@ pub(crate) enum Kind {
 pub(crate) struct Broker {
     program: PathBuf,
     kind: Kind,
+    /// More settings, as on its command line.
+    settings: Vec<String>,
     folder: Folder,
     port: u16,
     child: Child,
@@ -42,22 +44,29 @@ pub(crate) struct Broker {
 impl Broker {
     /// Starts a broker; `None` where its program is not installed, which is an error if it is required.
     pub(crate) fn start(kind: Kind) -> Option<Self> {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same with more settings, as on its command line.
+    pub(crate) fn start_with(kind: Kind, settings: &[&str]) -> Option<Self> {
         let Some(program) = find_broker() else {
             let is_required = env::var_os("FANFARE_REQUIRE_BROKER").is_some_and(|it| it == "1");
             assert!(!is_required, "redis-server is required and missing");
             SKIPPED.call_once(tell_that_it_is_missing);
             return None;
         };
+        let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
         let folder = Folder::new();
         let started = (0..START_ATTEMPTS).find_map(|_| {
             let port = free_port();
-            let child = spawn(&program, kind, &folder, port)?;
+            let child = spawn(&program, kind, &settings, &folder, port)?;
             Some((port, child))
         });
         let (port, child) = started.expect("the broker starts");
         Some(Self {
             program,
             kind,
+            settings,
             folder,
             port,
             child,
@@ -73,6 +82,11 @@ impl Broker {
         Resp::connect(self.addr())
     }
 
+    /// Sends it a signal by its short name, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
     /// Ends it at once, as a crash does.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.
@@ -82,7 +96,13 @@ impl Broker {
 
     /// Starts it again at the same address, after [`kill`](Self::kill).
     pub(crate) fn start_again(&mut self) {
-        let child = spawn(&self.program, self.kind, &self.folder, self.port);
+        let Self {
+            program,
+            settings,
+            folder,
+            ..
+        } = self;
+        let child = spawn(program, self.kind, settings, folder, self.port);
         self.child = child.expect("the broker starts again");
     }
 }
@@ -100,7 +120,13 @@ fn tell_that_it_is_missing() {
 }
 
 /// `None` if the broker ends instead of listening.
-fn spawn(program: &Path, kind: Kind, folder: &Folder, port: u16) -> Option<Child> {
+fn spawn(
+    program: &Path,
+    kind: Kind,
+    settings: &[String],
+    folder: &Folder,
+    port: u16,
+) -> Option<Child> {
     let log = File::create(folder.file("log")).expect("it can be written");
     let mut command = Command::new(program);
     command
@@ -118,6 +144,7 @@ fn spawn(program: &Path, kind: Kind, folder: &Folder, port: u16) -> Option<Child
         }
     }
     let mut child = command
+        .args(settings)
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(Stdio::null())
@@ -132,10 +159,14 @@ fn spawn(program: &Path, kind: Kind, folder: &Folder, port: u16) -> Option<Child
     listens.then_some(child)
 }
 
-/// Whether it answers, and not that it still reads its file.
+/// Whether it answers, if only that it wants a password, and not that it still reads its file.
 fn is_loaded(port: u16) -> bool {
     let is_there = TcpStream::connect(addr(port)).is_ok();
-    is_there && Resp::connect(addr(port)).ask(&["PING"]) == Reply::Text("PONG".to_owned())
+    is_there
+        && match Resp::connect(addr(port)).ask(&["PING"]) {
+            Reply::Error(line) => line.starts_with("NOAUTH"),
+            reply => reply == Reply::Text("PONG".to_owned()),
+        }
 }
 
 fn addr(port: u16) -> SocketAddr {

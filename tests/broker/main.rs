@@ -1,8 +1,13 @@
-//! What needs a broker: the scripts, against a real server.
+//! What needs a broker: the scripts, and servers that share it, against a real one.
 
 mod broker;
 #[path = "../common/mod.rs"]
 mod common;
+mod node;
+mod nodes;
+#[path = "../common/openmetrics.rs"]
+mod openmetrics;
+mod record;
 #[path = "../common/resp.rs"]
 mod resp;
 mod scene;
