@@ -12,8 +12,9 @@ use super::settings::Settings;
 
 /// How often a node shows that it is alive.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(5);
-/// How long a node's counts outlive its last heartbeat.
-pub const NODE_TTL: Duration = Duration::from_secs(15);
+/// How long a node's counts outlive its last heartbeat. Others ask for counts once a second, and tell their listeners at
+/// most once a second: within 15 s a node that died is no longer counted.
+pub const NODE_TTL: Duration = Duration::from_secs(12);
 /// How often counts are told and asked for, at most.
 const COUNTS_PERIOD: Duration = Duration::from_secs(1);
 /// How often all counts are told anew, in case the broker forgot them.
