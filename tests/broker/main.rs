@@ -3,10 +3,12 @@
 mod broker;
 #[path = "../common/mod.rs"]
 mod common;
+mod failing;
 mod node;
 mod nodes;
 #[path = "../common/openmetrics.rs"]
 mod openmetrics;
+mod proxy;
 mod record;
 #[path = "../common/resp.rs"]
 mod resp;
