@@ -4,6 +4,7 @@ mod broker;
 #[path = "../common/mod.rs"]
 mod common;
 mod failing;
+mod failover;
 mod node;
 mod nodes;
 #[path = "../common/openmetrics.rs"]
