@@ -43,7 +43,7 @@ fn replies(node: &str) -> Vec<(Line, Vec<u8>)> {
 /// What is told and sent when the replies come in pieces.
 fn run(pieces: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<Told>, Vec<String>) {
     let mut wire = Wire::new(Settings {
-        password: Some("p".to_owned()),
+        password: Some("p".into()),
         ..settings()
     });
     let (mut told, mut sent) = (Vec::new(), Vec::new());

@@ -12,7 +12,7 @@ use crate::wire::{GENERATION, SERVER, Wire, entries, entry, greeting, synced};
 fn a_connection_logs_in_asks_loads_and_syncs() {
     let mut wire = Wire::new(Settings {
         user: Some("u".to_owned()),
-        password: Some("p w".to_owned()),
+        password: Some("p w".into()),
         db: 3,
         ..settings()
     });
@@ -72,7 +72,7 @@ fn a_connection_logs_in_asks_loads_and_syncs() {
 #[test]
 fn a_password_without_a_user_is_sent_alone() {
     let mut wire = Wire::new(Settings {
-        password: Some("p".to_owned()),
+        password: Some("p".into()),
         ..settings()
     });
     wire.backplane.wants_connection(Line::Append);
@@ -136,7 +136,7 @@ fn presence_is_told_and_asked_for() {
     wire.connect();
     let sent = wire.sent(Line::Append);
     let state = "HMGET {fanfare}:state generation";
-    let heartbeat = "EVALSHA heartbeat 2 {fanfare}:nodes {fanfare}:here:NODE NODE 15000";
+    let heartbeat = "EVALSHA heartbeat 2 {fanfare}:nodes {fanfare}:here:NODE NODE 12000";
     let first = sent
         .iter()
         .position(|command| command == "DEL {fanfare}:here:NODE")
@@ -146,7 +146,7 @@ fn presence_is_told_and_asked_for() {
         [
             "DEL {fanfare}:here:NODE",
             "HSET {fanfare}:here:NODE a 2 b 1",
-            "PEXPIRE {fanfare}:here:NODE 15000",
+            "PEXPIRE {fanfare}:here:NODE 12000",
             heartbeat,
             state
         ]
@@ -166,7 +166,7 @@ fn presence_is_told_and_asked_for() {
         [
             "HSET {fanfare}:here:NODE b 3",
             "HDEL {fanfare}:here:NODE a",
-            "PEXPIRE {fanfare}:here:NODE 15000",
+            "PEXPIRE {fanfare}:here:NODE 12000",
         ]
     );
 }

@@ -249,7 +249,7 @@ fn an_outage_is_one_line_and_its_end_another_and_the_password_is_in_neither() {
         broker.password = Some("other".to_owned());
         let settings = Settings {
             user: Some("somebody".to_owned()),
-            password: Some("hunter2".to_owned()),
+            password: Some("hunter2".into()),
             ..settings()
         };
         assert!(!format!("{settings:?}").contains("hunter2"));
