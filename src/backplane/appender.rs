@@ -29,6 +29,8 @@ pub(super) enum Asked {
     Facts {
         is_last: bool,
     },
+    /// Whether its log is on the disk before it answers. Not everybody may know.
+    Syncs,
     Load {
         is_last: bool,
     },
@@ -107,6 +109,10 @@ impl Appender {
     pub(super) fn greet(&mut self, settings: &Settings) {
         let logins = login::encode(settings, self.link.out());
         self.asked.extend((0..logins).map(|_| Asked::Login));
+        self.ask(Asked::Syncs, settings)
+            .command("CONFIG", 3)
+            .text(b"GET")
+            .text(b"appendfsync");
         for (section, is_last) in [
             ("server", false),
             ("persistence", false),
@@ -202,6 +208,11 @@ fn read(asked: &Asked, reply: Reply<'_>, facts: &mut Facts) -> Result<Answer, Lo
                 Answer::Nothing
             })
         }
+        Asked::Syncs => {
+            let setting = reply.array().and_then(|[_, value]| value.text());
+            facts.syncs_always = setting == Some(b"always");
+            Some(Answer::Nothing)
+        }
         Asked::Sync => synced(reply),
         Asked::Append(place) => appended(*place, reply),
         Asked::Touch(room) => head(room, reply),
@@ -222,6 +233,7 @@ fn refused(asked: &Asked, error: &[u8]) -> Result<Answer, Lost> {
     };
     match asked {
         _ if is_refusal => Ok(Answer::Refused(asked.clone())),
+        Asked::Syncs => Ok(Answer::Nothing),
         Asked::Login => Err(Lost::login(error)),
         _ => Err(Lost::error(error)),
     }

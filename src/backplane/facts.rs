@@ -1,4 +1,5 @@
-//! What the broker tells about itself (`INFO`): which run of it answers, and whether its data are whole.
+//! What the broker tells about itself (`INFO`, `CONFIG GET appendfsync`): which run of it answers, and whether its data
+//! are whole.
 
 /// The longest id of a run, in bytes.
 const RUN_ID_MAX: usize = 64;
@@ -10,6 +11,8 @@ pub(super) struct Facts {
     /// It is a replica, which nobody can append to.
     pub(super) is_replica: bool,
     has_log: bool,
+    /// Whether what it has answered is on the disk.
+    pub(super) syncs_always: bool,
     was_promoted: bool,
 }
 
@@ -31,9 +34,10 @@ impl Facts {
         }
     }
 
-    /// Whether another run of the broker goes on with all that its last run had.
+    /// Whether another run of the broker goes on with all that its last run had. With a log that is written to the disk
+    /// once a second it may lack what a node has read.
     pub(super) fn keeps(&self) -> bool {
-        self.has_log && !self.was_promoted
+        self.has_log && self.syncs_always && !self.was_promoted
     }
 }
 
@@ -48,7 +52,10 @@ mod tests {
     use super::*;
 
     fn facts(sections: &[&str]) -> Facts {
-        let mut facts = Facts::default();
+        let mut facts = Facts {
+            syncs_always: true,
+            ..Facts::default()
+        };
         sections
             .iter()
             .for_each(|section| facts.read(section.as_bytes()));
@@ -71,6 +78,13 @@ mod tests {
         ] {
             assert_eq!(facts(sections).keeps(), keeps, "{sections:?}");
         }
+    }
+
+    #[test]
+    fn a_log_that_is_written_later_may_lack_something() {
+        let mut facts = facts(&["aof_enabled:1\r\n", "second_repl_offset:-1\r\n"]);
+        facts.syncs_always = false;
+        assert!(!facts.keeps());
     }
 
     #[test]

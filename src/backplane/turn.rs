@@ -126,6 +126,7 @@ impl Backplane {
             Asked::Sync => self.send_sync(),
             Asked::Done
             | Asked::Login
+            | Asked::Syncs
             | Asked::Facts { .. }
             | Asked::Load { .. }
             | Asked::Generation

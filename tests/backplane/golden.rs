@@ -30,13 +30,14 @@ fn a_connection_logs_in_asks_loads_and_syncs() {
     let first = [
         "AUTH u p w",
         "SELECT 3",
+        "CONFIG GET appendfsync",
         "INFO server",
         "INFO persistence",
         "INFO replication",
     ];
     let loads = ["append", "touch", "sync", "heartbeat"].map(|name| format!("SCRIPT LOAD {name}"));
-    assert_eq!(sent[..5], first);
-    assert_eq!(sent[5..], loads);
+    assert_eq!(sent[..6], first);
+    assert_eq!(sent[6..], loads);
     wire.reply(Line::Append, b"+OK\r\n+OK\r\n");
     wire.reply(Line::Append, &greeting());
     let keys = "{fanfare}:stream {fanfare}:state";
@@ -77,7 +78,10 @@ fn a_password_without_a_user_is_sent_alone() {
     });
     wire.backplane.wants_connection(Line::Append);
     wire.backplane.note_connected(Line::Append);
-    assert_eq!(wire.sent(Line::Append)[..2], ["AUTH p", "INFO server"]);
+    assert_eq!(
+        wire.sent(Line::Append)[..2],
+        ["AUTH p", "CONFIG GET appendfsync"]
+    );
 }
 
 #[test]

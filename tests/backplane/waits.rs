@@ -1,13 +1,12 @@
 //! How long is waited: for connections, for answers, for probes, and before it is tried again.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare::backplane::{
     ANSWER_WAIT, Line, PROBE_FRESH, READ_BLOCK, Settings, WAIT_MAX, WAIT_MIN,
 };
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::node::{Node, Told, broker, client, settings};
 use crate::wire::{NOTHING, Wire, entries, first_answers, texts};
@@ -214,13 +213,16 @@ fn a_stalled_broker_is_left_and_found_again() {
     assert!(node.backplane.is_ready());
 }
 
-/// What is logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread has logged: tests run beside each other.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-impl io::Write for Log {
+struct ThreadLog;
+
+impl io::Write for ThreadLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -229,40 +231,29 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[test]
 fn an_outage_is_one_line_and_its_end_another_and_the_password_is_in_neither() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
+    tracing_subscriber::fmt()
         .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let mut broker = broker(1);
-        broker.password = Some("other".to_owned());
-        let settings = Settings {
-            user: Some("somebody".to_owned()),
-            password: Some("hunter2".into()),
-            ..settings()
-        };
-        assert!(!format!("{settings:?}").contains("hunter2"));
-        let mut node = Node::new(settings, 1);
-        node.pass(&mut broker, Duration::from_secs(60));
-        assert!(!node.backplane.is_up());
-        broker.password = Some("hunter2".to_owned());
-        node.pass(&mut broker, Duration::from_secs(10));
-        assert!(node.backplane.is_ready());
-        broker.cut_all();
-        node.pass(&mut broker, Duration::from_secs(10));
-    });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        .with_writer(|| ThreadLog)
+        .init();
+    let mut broker = broker(1);
+    broker.password = Some("other".to_owned());
+    let settings = Settings {
+        user: Some("somebody".to_owned()),
+        password: Some("hunter2".into()),
+        ..settings()
+    };
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let mut node = Node::new(settings, 1);
+    node.pass(&mut broker, Duration::from_secs(60));
+    assert!(!node.backplane.is_up());
+    broker.password = Some("hunter2".to_owned());
+    node.pass(&mut broker, Duration::from_secs(10));
+    assert!(node.backplane.is_ready());
+    broker.cut_all();
+    node.pass(&mut broker, Duration::from_secs(10));
+    let text = String::from_utf8(LOG.take()).unwrap();
     assert!(
         !text.contains("hunter2") && !text.contains("somebody"),
         "{text}"

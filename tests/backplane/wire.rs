@@ -51,7 +51,8 @@ pub(crate) fn first_answers() -> Vec<u8> {
 pub(crate) fn greeting() -> Vec<u8> {
     let facts = [SERVER, PERSISTENCE, REPLICATION].map(|facts| bulk(facts.as_bytes()));
     let hashes = scripts().map(|(_, _, hash)| bulk(hash.as_bytes()));
-    [facts.concat(), hashes.concat()].concat()
+    let syncs = texts(&["appendfsync", "always"]);
+    [syncs, facts.concat(), hashes.concat()].concat()
 }
 
 pub(crate) fn synced(start: &str, tail: &str) -> Vec<u8> {

@@ -276,6 +276,7 @@ impl Broker {
         match name.as_str() {
             "AUTH" => self.auth(peer, args[args.len() - 1]),
             "SELECT" => b"+OK\r\n".to_vec(),
+            "CONFIG" => array([bulk(args[2]), bulk(b"always")].into_iter()),
             "INFO" => self.info(args[1]),
             "SCRIPT" => self.load(args[2]),
             "EVALSHA" => self.call(&args),
