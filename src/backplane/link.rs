@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::reply::{BadReply, Replies, give_back};
+use super::reply::{Replies, give_back};
+use super::scanner::BadReply;
 
 /// How long a connection may take to be made, and an answer to come.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::reply::BadReply;
+use super::scanner::BadReply;
 
 /// The longest reason that is shown, in bytes.
 const REASON_MAX: usize = 200;

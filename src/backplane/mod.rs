@@ -12,6 +12,7 @@ mod backoff;
 mod bytes;
 mod command;
 mod entry;
+mod event;
 mod facts;
 mod heads;
 mod link;
@@ -19,11 +20,14 @@ mod login;
 mod lost;
 mod presence;
 mod probes;
+mod queue;
 mod random;
 mod reader;
 mod reply;
 mod said;
+mod scanner;
 mod script;
+mod send;
 mod settings;
 mod stats;
 mod stream_id;
@@ -41,9 +45,10 @@ use self::link::Link;
 use self::lost::Lost;
 use self::presence::Presence;
 use self::probes::Probes;
+use self::queue::Queue;
 use self::random::Random;
 use self::reader::Reader;
-use self::said::{Queue, Told};
+use self::said::Told;
 use self::stats::AppendTimes;
 use self::stream_id::StreamId;
 use crate::id::ClientId;
@@ -52,77 +57,22 @@ use crate::room::id::{Epoch, Id};
 
 pub use self::appender::{NODES_MAX, REFUSALS_MAX};
 pub use self::backoff::{WAIT_MAX, WAIT_MIN};
+pub use self::event::{Event, Line};
 pub use self::heads::{SUPERSEDED_MAX, TOUCHES_MAX};
 pub use self::link::ANSWER_WAIT;
 pub use self::presence::{HEARTBEAT_PERIOD, NODE_TTL};
 pub use self::probes::{PROBE_FRESH, PROBE_PERIOD};
+pub use self::queue::{IN_FLIGHT_LEN_MAX, IN_FLIGHT_MAX};
 pub use self::reader::{READ_BLOCK, READ_ENTRIES_MAX};
-pub use self::reply::{REPLY_DEPTH_MAX, REPLY_ITEMS_MAX, REPLY_LEN_MAX, REPLY_LINE_MAX};
-pub use self::said::{ENTRY_TEXT_MAX, IN_FLIGHT_LEN_MAX, IN_FLIGHT_MAX};
+pub use self::reply::REPLY_LEN_MAX;
+pub use self::said::ENTRY_TEXT_MAX;
+pub use self::scanner::{REPLY_DEPTH_MAX, REPLY_ITEMS_MAX, REPLY_LINE_MAX};
 pub use self::script::scripts;
 pub use self::settings::Settings;
 pub use self::stats::{APPEND_TIMES_MAX, Stats};
 
 /// What an entry's reply may have beside the text of its longest message, in bytes.
 const ENTRY_OVERHEAD_MAX: usize = 64 * 1024;
-
-/// One of the two connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Line {
-    /// The one that appends, and asks.
-    Append,
-    /// The one that reads the stream.
-    Read,
-}
-
-/// What the engine is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// Connected, and all was read that was there: the heads of all rooms are to be asked for.
-    Connected,
-    /// The connection is lost.
-    Lost,
-    /// Messages that were read, in the stream's order. After the broker lost what it kept, some may be told that were told
-    /// before, under the same ids.
-    Entry {
-        /// The room's name.
-        room: &'a str,
-        /// The id of the first message.
-        first: Id,
-        /// How many messages there are.
-        count: u32,
-        /// The messages, joined by line feeds: exactly `count` lines, none of which has a carriage return.
-        text: &'a str,
-    },
-    /// Where a room's messages ended when it was asked. All of them that are still there have been told, and some that
-    /// came later may have been.
-    Head {
-        /// The room's name.
-        room: &'a str,
-        /// The id of its last message.
-        id: Id,
-    },
-    /// What a client posted is in the stream.
-    Appended {
-        /// Who posted it.
-        by: ClientId,
-        /// The id of its last message.
-        id: Id,
-    },
-    /// What a client published was not appended in time. All that it published until then is given up, and what was not
-    /// sent is never appended.
-    GaveUp {
-        /// Who published it.
-        by: ClientId,
-    },
-    /// How many listen to a room on other nodes, where that changed.
-    Elsewhere {
-        /// The room's name.
-        room: &'a str,
-        /// How many.
-        count: usize,
-    },
-}
 
 /// How far the connections are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
