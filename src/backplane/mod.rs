@@ -307,7 +307,7 @@ impl Backplane {
         &mut self,
         room: &str,
         by: ClientId,
-        messages: impl Iterator<Item = &'a str>,
+        messages: impl Iterator<Item = &'a str> + Clone,
         key: Option<&[u8]>,
     ) {
         self.queue.post(room, by, messages, key, self.now);

@@ -228,6 +228,10 @@ mod tests {
     fn several_replies_in_one_piece_are_told_in_their_order() {
         let mut replies = Replies::new(LEN_MAX);
         replies.receive(b":1\r\n:2\r\n:3\r\n:4").expect("replies");
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method is for one lifetime"
+        )]
         let next = |replies: &mut Replies| replies.next(|reply| reply.number());
         for number in 1..=3 {
             assert_eq!(next(&mut replies), Ok(Some(Some(number))));

@@ -292,7 +292,7 @@ fn check_lines(text: &str, message_max: usize) -> Result<u32, Refusal> {
 }
 
 /// The lines that are not blank.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+fn lines(text: &str) -> impl Iterator<Item = &str> + Clone {
     text.lines().filter(|line| !trimmed(line).is_empty())
 }
 

@@ -7,6 +7,7 @@
 mod give_up;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::iter;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,59 +55,50 @@ pub(super) struct Queue {
 impl Queue {
     /// Publishes a message.
     pub(super) fn say(&mut self, room: &str, by: ClientId, message: &str, now: Duration) {
-        self.push(room, Part::new(by, now), trimmed(message));
+        let place = self.open_entry(room, message.len(), now);
+        self.push_all(place, by, iter::once(message), now);
     }
 
-    /// Publishes messages together. With a key they are an entry of their own.
+    /// Publishes messages together, of which there is at least one. They stand in one entry, so that all of them are
+    /// appended or none; with a key it is their own.
     pub(super) fn post<'a>(
         &mut self,
         room: &str,
         by: ClientId,
-        messages: impl Iterator<Item = &'a str>,
+        messages: impl Iterator<Item = &'a str> + Clone,
         key: Option<&[u8]>,
         now: Duration,
     ) {
-        let Some(key) = key else {
-            let mut last = None;
-            for message in messages {
-                last = Some(self.push(room, Part::new(by, now), trimmed(message)));
-            }
-            self.end_post(last);
-            return;
+        let place = if let Some(key) = key {
+            self.open.remove(room);
+            self.last_open = None;
+            self.begin(room.into(), Some(key.into()), now)
+        } else {
+            let lens = messages.clone().map(|message| message.len() + 1);
+            self.open_entry(room, lens.sum(), now)
         };
-        self.open.remove(room);
-        self.last_open = None;
-        let mut messages = messages.peekable();
-        if messages.peek().is_none() {
-            return;
-        }
-        let place = self.begin(room.into(), Some(key.into()), now);
-        if let Some(entry) = self.entries.back_mut() {
-            self.held_len -= entry.held_len();
-            messages.for_each(|message| entry.push(Part::new(by, now), trimmed(message)));
-            self.held_len += entry.held_len();
-        }
-        self.end_post(Some(place));
-    }
-
-    /// The last message of an entry is the last one of a post.
-    fn end_post(&mut self, place: Option<u64>) {
-        let entry = place.and_then(|place| self.get_mut(place));
+        self.push_all(place, by, messages, now);
+        // The last message of an entry is now the last one of a post.
+        let entry = self.get_mut(place);
         if let Some(part) = entry.and_then(|entry| entry.parts.last_mut()) {
             part.is_post = true;
         }
     }
 
-    /// Appends a message to the open entry of its room. Returns the entry's place.
-    fn push(&mut self, room: &str, part: Part, message: &str) -> u64 {
-        let place = self.open_entry(room, message.len(), part.said_at);
+    /// Appends messages to an entry.
+    fn push_all<'a>(
+        &mut self,
+        place: u64,
+        by: ClientId,
+        messages: impl Iterator<Item = &'a str>,
+        now: Duration,
+    ) {
         if let Some(entry) = self.get_mut(place) {
             let before = entry.held_len();
-            entry.push(part, message);
+            messages.for_each(|message| entry.push(Part::new(by, now), trimmed(message)));
             let added = entry.held_len() - before;
             self.held_len += added;
         }
-        place
     }
 
     fn open_entry(&mut self, room: &str, message_len: usize, now: Duration) -> u64 {
