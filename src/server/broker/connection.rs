@@ -2,8 +2,10 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 /// Readiness is edge-triggered: a fact to remember until a call says otherwise.
 pub(super) enum Connection {
@@ -39,6 +41,17 @@ impl Connection {
             Self::Connecting { addr, .. } | Self::Open { addr, .. } => Some(*addr),
             Self::Closed | Self::LookingUp => None,
         }
+    }
+
+    /// Drops the connection, and what the system has not sent yet: where the network is cut it would arrive when that is
+    /// over, long after it was sent again on another connection or given up.
+    pub(super) fn abandon(&mut self) {
+        if let Self::Open { stream, .. } = self {
+            // Where this fails, the socket is closed as usual.
+            let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+        }
+        // Dropping the socket takes it out of the poll as well.
+        *self = Self::Closed;
     }
 
     pub(super) fn note_ready(&mut self, readable: bool, writable: bool) {

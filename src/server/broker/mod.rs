@@ -271,15 +271,14 @@ impl Broker {
     }
 
     fn lose(&mut self, line: Line, reason: &str, protocol: &mut impl Protocol) {
-        *self.connection(line) = Connection::Closed;
+        self.connection(line).abandon();
         protocol.note_lost(line, reason);
     }
 
     fn close_given_up(&mut self, protocol: &impl Protocol) {
         for line in LINES {
             if protocol.is_given_up(line) {
-                // Dropping the socket takes it out of the poll as well.
-                *self.connection(line) = Connection::Closed;
+                self.connection(line).abandon();
             }
         }
     }
