@@ -9,6 +9,7 @@ mod node;
 mod nodes;
 #[path = "../common/openmetrics.rs"]
 mod openmetrics;
+mod partition;
 mod proxy;
 mod record;
 #[path = "../common/resp.rs"]
