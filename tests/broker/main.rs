@@ -5,6 +5,7 @@ mod broker;
 mod common;
 mod failing;
 mod failover;
+mod load;
 mod node;
 mod nodes;
 #[path = "../common/openmetrics.rs"]
