@@ -1,8 +1,10 @@
 //! What needs a broker: the scripts, and servers that share it, against a real one.
 
 mod broker;
+mod brokers;
 #[path = "../common/mod.rs"]
 mod common;
+mod deploys;
 mod failing;
 mod failover;
 mod load;
