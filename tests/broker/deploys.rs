@@ -30,7 +30,9 @@ fn a_shutdown_waits_for_what_was_published_and_is_on_its_way() {
     let mut peer = far.connect();
     peer.send(post("/room/a", "hello"));
     // It was read when something behind it is answered: on one thread all is done in turn.
-    far.connect().upgraded("/ws/b");
+    let mut other = far.connect();
+    other.send(wire::get("/healthz"));
+    assert_eq!(other.response().status, 200);
     far.signal("TERM");
     far.wait_for_log(&["shutting down"]);
     way.mend();
