@@ -127,7 +127,8 @@ impl<S: Stream> Engine<S> {
         shared.now = now.elapsed;
         let unix_ms = now.unix_seconds.saturating_mul(1_000);
         shared.backplane.begin_turn(now.elapsed, unix_ms);
-        while self.offers < OFFERS_PER_TURN / 2
+        while self.let_in_admitted(&mut shared)
+            && self.offers < OFFERS_PER_TURN / 2
             && let Some(event) = shared.backplane.next_event()
         {
             match event {
@@ -136,7 +137,6 @@ impl<S: Stream> Engine<S> {
                 event => self.take_event(event, &mut shared.waiters),
             }
         }
-        self.let_in_admitted(&mut shared);
         self.shared = Some(shared);
         self.close_late_talkers();
     }

@@ -154,13 +154,16 @@ impl<S: Stream> Engine<S> {
         self.schedule(id);
     }
 
-    /// Lets in those who have waited, as many as may join in a turn.
-    pub(super) fn let_in_admitted(&mut self, shared: &mut Shared) {
-        for _ in 0..shared.waiters.admitted.len().min(JOINS_PER_TURN) {
-            if let Some(id) = shared.waiters.admitted.pop_front() {
-                self.let_in(id, shared);
-            }
+    /// Lets in those who have waited, as many as may join in a turn. Whether all are in: nothing is delivered before,
+    /// because they are to hear it.
+    pub(super) fn let_in_admitted(&mut self, shared: &mut Shared) -> bool {
+        while self.joins < JOINS_PER_TURN
+            && let Some(id) = shared.waiters.admitted.pop_front()
+        {
+            self.joins += 1;
+            self.let_in(id, shared);
         }
+        shared.waiters.admitted.is_empty()
     }
 
     fn let_in(&mut self, id: ClientId, shared: &mut Shared) {
