@@ -4,6 +4,7 @@
 
 mod cuts;
 mod failures;
+mod garbage;
 mod generations;
 mod golden;
 mod node;
