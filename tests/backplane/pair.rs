@@ -83,7 +83,21 @@ impl World {
         }
         self.broker.stall(false);
         self.unbound();
-        for _ in 0..600 {
+        self.settle(600);
+        // What one node read and the broker lost is followed by something that both read.
+        for room in ROOMS {
+            self.clients += 1;
+            let by = client(self.clients);
+            let text = format!("{}.last", self.clients);
+            self.nodes[0].turn(&mut self.broker, |backplane| backplane.say(room, by, &text));
+            self.said.push((0, by, room, vec![text]));
+        }
+        self.settle(20);
+    }
+
+    /// Time goes on for both nodes, in steps of 50 ms.
+    fn settle(&mut self, steps: usize) {
+        for _ in 0..steps {
             self.now += Duration::from_millis(50);
             self.turn(0, false);
             self.turn(1, false);
