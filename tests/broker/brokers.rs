@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, Kind};
 use crate::common::eventually;
+use crate::common::rooms::Listener;
 use crate::node::{start_node, start_unready, wait_until_ready};
 use crate::record::{LAST, read_on};
 
@@ -72,7 +73,7 @@ fn two_services_with_prefixes_of_their_own_share_a_broker_and_nothing_else() {
     let prefixes = ["one", "two"];
     let nodes = prefixes.map(|it| start_node(broker.addr(), &["--backplane-prefix", it]));
     let mut readers = nodes.each_ref().map(|node| node.listen_v1("/ws/a"));
-    let begin = readers.each_mut().map(|reader| reader.expect_fresh());
+    let begin = readers.each_mut().map(Listener::expect_fresh);
     assert_ne!(begin[0].epoch, begin[1].epoch);
     for (node, prefix) in nodes.iter().zip(prefixes) {
         node.publish("/room/a", prefix);

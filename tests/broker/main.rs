@@ -19,3 +19,4 @@ mod record;
 mod resp;
 mod scene;
 mod scripts;
+mod sizes;

@@ -10,7 +10,7 @@ use crate::node::{AWAY, THERE};
 
 /// Ends a node and checks its log: so many outages, each told in one line when it began and, but for the last where
 /// it is not over, in one when it was over. The lines of all outages.
-fn outages(mut node: Server, count: usize) -> Vec<String> {
+pub(crate) fn outages(mut node: Server, count: usize) -> Vec<String> {
     node.signal("TERM");
     assert_eq!(node.wait_for_exit().code(), Some(0));
     let (_, log) = node.output();
