@@ -144,15 +144,15 @@ impl Backplane {
     }
 
     fn note_synced(&mut self, generation: Epoch, start: StreamId, tail: StreamId) {
-        let is_same_run = self.run == self.appender.facts.run;
-        self.run.clone_from(&self.appender.facts.run);
+        // What this run of the server has was read from it, whoever began the generation. What another one has was not,
+        // and its clock may be behind.
+        let is_same = self.run == self.appender.facts.run;
         let position = match (self.generation, self.settings.history_age) {
             (Some(known), _) if known == generation => self.reader.position,
-            // What was read from this run of the broker is true, and what came after a flush has greater ids.
-            (Some(_), _) if is_same_run && start == StreamId::START => self.reader.position,
             (Some(_), _) => {
-                self.taken = self.taken.min(start);
-                self.reader.position.min(start)
+                let begin = if is_same { start.max(tail) } else { start };
+                self.taken = self.taken.min(begin);
+                self.reader.position.min(begin)
             }
             (None, Some(age)) => {
                 let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -164,6 +164,7 @@ impl Backplane {
             }
         };
         self.generation = Some(generation);
+        self.run.clone_from(&self.appender.facts.run);
         self.reader.begin(position, tail);
         self.phase = Phase::Filling;
         self.presence.connect(self.now);

@@ -78,6 +78,10 @@ impl Broker {
         addr(self.port)
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     pub(crate) fn connect(&self) -> Resp {
         Resp::connect(self.addr())
     }

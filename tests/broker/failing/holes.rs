@@ -168,3 +168,47 @@ fn a_broker_that_keeps_nothing_begins_anew_with_other_epochs() {
     }
     assert_eq!(record.len(), 4);
 }
+
+/// A node that did not ask the broker for anything since learns of the new generation later, and what it has read of it
+/// by then is not told again. Kept or not: a broker that goes on with what it had is the same one.
+#[test]
+fn what_was_read_of_a_new_generation_is_not_taken_for_lost_when_the_connection_is_made_anew() {
+    for kind in [Kind::Memory, Kind::AppendOnly] {
+        for command in [&["FLUSHALL"][..], &["DEL", "{fanfare}:state"]] {
+            let Some(broker) = Broker::start(kind) else {
+                return;
+            };
+            expect_read_once(broker, command);
+        }
+    }
+}
+
+fn expect_read_once(mut broker: Broker, command: &[&str]) {
+    let way = Proxy::to(broker.addr());
+    let [near, far] = [broker.addr(), way.addr()].map(|addr| start_node(addr, &[]));
+    let mut readers = begun(&far, "/a");
+    near.publish("/room/a", "before");
+    for reader in &mut readers {
+        read_on(reader, "before");
+    }
+    broker.connect().ask(command);
+    let first = publish_surely(&[near.addr], "/room/a", "k1", "after");
+    publish_surely(&[near.addr], "/room/a", "k2", "and on");
+    for reader in &mut readers {
+        expect_gap(reader, &first.at(0), "?");
+        read_on(reader, "and on");
+    }
+    let mut plain = far.connect().upgraded("/ws/a");
+    if broker.kind() == Kind::AppendOnly {
+        broker.kill();
+        broker.start_again();
+    } else {
+        way.cut();
+    }
+    let last = publish_surely(&[far.addr], "/room/a", "k3", LAST);
+    assert_eq!(last, first.at(3));
+    assert_eq!(plain.hear(), LAST);
+    for reader in &mut readers {
+        reader.expect(&[format!("{last} {LAST}")]);
+    }
+}
