@@ -14,6 +14,8 @@ mod nodes;
 mod openmetrics;
 mod partition;
 mod proxy;
+#[path = "../common/random.rs"]
+mod random;
 mod record;
 #[path = "../common/resp.rs"]
 mod resp;

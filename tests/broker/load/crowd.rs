@@ -1,13 +1,14 @@
-//! A thousand readers of the numbered protocol in few threads, who come back by themselves to a node that lives.
+//! Many readers of the numbered protocol in few threads, who come back by themselves to a node that lives.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Nodes, READERS, room};
+use super::{Nodes, ROOMS, room};
 use crate::common::peer::Frame;
 use crate::common::rooms::{Id, upgrade_v1};
 use crate::common::wire::{self, CLOSE, PING, PONG, TEXT};
@@ -31,22 +32,27 @@ pub(super) struct Crowd<'scope> {
 }
 
 impl<'scope> Crowd<'scope> {
-    /// All come, and each knows where it begins.
-    pub(super) fn join(scope: &'scope Scope<'scope, '_>, nodes: &'scope Nodes) -> Self {
-        static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    /// So many come, and each knows where it begins.
+    pub(super) fn join(
+        scope: &'scope Scope<'scope, '_>,
+        nodes: &'scope Nodes,
+        count: usize,
+    ) -> Self {
+        let arrived = Arc::<AtomicUsize>::default();
         let threads = (0..THREADS).map(|thread| {
+            let arrived = Arc::clone(&arrived);
             scope.spawn(move || {
-                let numbers = (thread..READERS).step_by(THREADS);
+                let numbers = (thread..count).step_by(THREADS);
                 let readers = numbers.map(|number| Reader::join(number, nodes));
                 let readers: Vec<_> = readers.collect();
-                ARRIVED.fetch_add(readers.len(), Ordering::Relaxed);
+                arrived.fetch_add(readers.len(), Ordering::Relaxed);
                 read_all(readers, nodes)
             })
         });
         let threads: Vec<_> = threads.collect();
         eventually("all readers have come", || {
             assert!(!threads.iter().any(ScopedJoinHandle::is_finished));
-            (ARRIVED.load(Ordering::Relaxed) == READERS).then_some(())
+            (arrived.load(Ordering::Relaxed) == count).then_some(())
         });
         Self { threads }
     }
@@ -72,7 +78,7 @@ struct Reader {
 impl Reader {
     fn join(number: usize, nodes: &Nodes) -> Self {
         let room = room(number);
-        let mut peer = Peer::connect(nodes.pick(number / super::ROOMS));
+        let mut peer = Peer::connect(nodes.pick(number / ROOMS));
         peer.send(upgrade_v1(&format!("/ws/{room}")));
         peer.expect_upgrade_v1();
         let first = peer.hear();

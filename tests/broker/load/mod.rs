@@ -1,48 +1,61 @@
-//! Three nodes under load, one of which is killed, and a broker that is killed and started again: what was
-//! acknowledged is counted, and what of it was lost or came twice.
+//! Several nodes under load while something fails: what was acknowledged is counted, and what of it was lost or came
+//! twice.
 
+mod chaos;
 mod crowd;
+mod kills;
 mod publishers;
 
 use std::collections::{HashMap, HashSet};
-use std::env;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, io};
 
-use crate::broker::{Broker, Kind};
+use crate::common::Server;
 use crate::common::rooms::Id;
-use crate::node::{publish_surely, start_node, wait_until_ready};
+use crate::node::publish_surely;
 use crate::record::LAST;
 use crowd::{Crowd, Told};
 use publishers::Acknowledged;
 
-const READERS: usize = 999;
 const ROOMS: usize = 48;
 /// For this long it is published, in seconds, where the environment does not say otherwise.
 const SECONDS: u64 = 10;
+/// A line of the log for each of a thousand clients tells nothing.
+const QUIET: &[&str] = &["--log", "info", "--backplane-wait", "5s"];
 
 /// The nodes that live, of which clients pick one.
 #[derive(Debug, Default)]
 struct Nodes(Mutex<Vec<SocketAddr>>);
 
 impl Nodes {
-    fn all(&self) -> Vec<SocketAddr> {
-        let addrs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        addrs.clone()
+    fn of(servers: &[Server]) -> Self {
+        Self(Mutex::new(servers.iter().map(|it| it.addr).collect()))
+    }
+
+    fn addrs(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pick(&self, number: usize) -> SocketAddr {
-        let addrs = self.all();
+        let addrs = self.addrs();
         addrs[number % addrs.len()]
     }
 
-    /// Nobody comes to it any more.
-    fn remove(&self, addr: SocketAddr) {
-        let mut addrs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        addrs.retain(|it| *it != addr);
+    fn add(&self, node: &Server) {
+        self.addrs().push(node.addr);
+    }
+
+    /// Kills a node, to which nobody comes any more.
+    fn kill(&self, node: Server) {
+        self.addrs().retain(|it| *it != node.addr);
+        // Who has picked it already is let in, and then loses the connection.
+        thread::sleep(Duration::from_millis(300));
+        drop(node);
     }
 }
 
@@ -50,56 +63,46 @@ fn room(number: usize) -> String {
     format!("r{}", number % ROOMS)
 }
 
-fn seconds() -> u64 {
-    let seconds = env::var("FANFARE_LOAD_SECONDS").ok();
-    seconds.map_or(SECONDS, |it| it.parse().expect("a number of seconds"))
+/// One load at a time is enough for a machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_or_doubled_under_load_while_a_node_and_the_broker_are_killed() {
-    let Some(mut broker) = Broker::start(Kind::AppendOnly) else {
-        return;
-    };
-    let mut servers: Vec<_> = (0..3).map(|_| start_node(broker.addr(), QUIET)).collect();
-    let nodes = Nodes::default();
-    *nodes.0.lock().expect("nobody failed") = servers.iter().map(|it| it.addr).collect();
-    let duration = Duration::from_secs(seconds());
+fn duration() -> Duration {
+    let seconds = env::var("FANFARE_LOAD_SECONDS").ok();
+    let seconds = seconds.map_or(SECONDS, |it| it.parse().expect("a number of seconds"));
+    Duration::from_secs(seconds)
+}
+
+/// Publishes from all sides to so many readers while this is done, and checks what they were told. How often readers came
+/// back.
+fn under_load(nodes: &Nodes, readers: usize, act: impl FnOnce()) -> usize {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let crowd = Crowd::join(scope, &nodes);
+        let crowd = Crowd::join(scope, nodes, readers);
         let begun = Instant::now();
-        let publishers = publishers::start(scope, &nodes, &is_over);
-        thread::sleep(duration.mul_f64(0.3));
-        broker.kill();
-        broker.start_again();
-        thread::sleep(duration.mul_f64(0.3));
-        let killed = servers.pop().expect("there are three");
-        nodes.remove(killed.addr);
-        // Who has picked it already is let in, and then loses the connection.
-        thread::sleep(Duration::from_millis(300));
-        drop(killed);
-        thread::sleep(duration.mul_f64(0.4));
+        let publishers = publishers::start(scope, nodes, &is_over);
+        act();
         is_over.store(true, Ordering::Relaxed);
         let mut acknowledged = publishers.end();
         let took = begun.elapsed();
-        servers.iter().for_each(wait_until_ready);
         for number in 0..ROOMS {
             let (room, key) = (room(number), format!("last-{number}"));
             let path = format!("/room/{room}");
             let text = format!("{room} {LAST}");
-            let id = publish_surely(&nodes.all(), &path, &key, &text);
+            let addrs = nodes.addrs().clone();
+            let id = publish_surely(&addrs, &path, &key, &text);
             acknowledged.push((room, id, text));
         }
         let told = crowd.end();
-        check(&acknowledged, &told, took);
-    });
+        assert_eq!(told.len(), readers);
+        check(&acknowledged, &told, took)
+    })
 }
 
-/// A line of the log for each of a thousand clients tells nothing.
-const QUIET: &[&str] = &["--log", "info"];
-
-/// All readers of a room were told the same, and in it is what was acknowledged.
-fn check(acknowledged: &Acknowledged, told: &[Told], took: Duration) {
+/// All readers of a room were told the same, and in it is what was acknowledged. How often readers came back.
+fn check(acknowledged: &Acknowledged, told: &[Told], took: Duration) -> usize {
     let mut rooms: HashMap<&str, &Vec<(Id, String)>> = HashMap::new();
     let (mut deliveries, mut resumed) = (0, 0);
     for told in told {
@@ -122,7 +125,7 @@ fn check(acknowledged: &Acknowledged, told: &[Told], took: Duration) {
         lost += usize::from(ids.get(&(&**room, &**text)) != Some(&id));
     }
     let figures = format!(
-        "\nload: {} readers on 3 nodes, {} rooms, {:.1} s: {} messages acknowledged ({:.0}/s), {messages} told, \
+        "\nload: {} readers, {} rooms, {:.1} s: {} messages acknowledged ({:.0}/s), {messages} told, \
          {deliveries} deliveries; {resumed} resumed; {lost} lost, {doubled} twice\n",
         told.len(),
         rooms.len(),
@@ -131,11 +134,10 @@ fn check(acknowledged: &Acknowledged, told: &[Told], took: Duration) {
         acknowledged.len() as f64 / took.as_secs_f64(),
     );
     // Past the test harness, which would keep it to itself.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), figures.as_bytes());
+    let _ = io::stderr().write_all(figures.as_bytes());
     assert_eq!((lost, doubled), (0, 0));
-    assert_eq!((told.len(), rooms.len()), (READERS, ROOMS));
-    // Those of the node that was killed.
-    assert!(resumed >= READERS / 4, "{resumed} resumed");
+    assert_eq!(rooms.len(), ROOMS);
+    resumed
 }
 
 /// What one publisher has published comes in its order.
