@@ -103,8 +103,9 @@ impl Presence {
         }
         if now >= self.renewal_at {
             self.renewal_at = now + RENEWAL_PERIOD;
-            self.list_all();
-            if mem::take(&mut self.is_fresh) {
+            let is_fresh = mem::take(&mut self.is_fresh);
+            self.list_all(is_fresh);
+            if is_fresh {
                 let mut encoder = line.ask(Asked::Done, settings);
                 encoder.command("DEL", 2).key(&[b"here", node]);
             }
@@ -137,10 +138,11 @@ impl Presence {
         }
     }
 
-    fn list_all(&mut self) {
+    /// All counts are to be told. Where the broker has those of before, that includes rooms that everybody has left since.
+    fn list_all(&mut self, is_fresh: bool) {
         self.changed.clear();
         self.here.retain(|room, here| {
-            here.is_listed = here.count > 0;
+            here.is_listed = here.count > 0 || !is_fresh;
             if here.is_listed {
                 self.changed.push_back(room.clone());
             }

@@ -198,6 +198,12 @@ impl<S: Stream> Client<S> {
         timeouts: &Timeouts,
     ) -> Result<(), CloseReason> {
         self.timers.renew_ping(now, timeouts);
+        if let Some((session, outbox)) = self.session()
+            && let Some(waiting) = session.waiting()
+        {
+            // Nothing may come before it.
+            waiting.send_opening(outbox);
+        }
         let membership = self.membership();
         let ping = match self.transport() {
             Transport::Sse => COMMENT,

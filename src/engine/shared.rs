@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::Engine;
 use super::waiting::Waiters;
 use crate::backplane::{Backplane, Event};
@@ -152,7 +150,10 @@ impl<S: Stream> Engine<S> {
                 first,
                 count,
                 text,
-            } => self.publish_entry(room, first, count, text),
+            } => {
+                let is_wanted = self.hub.keeps_history() || waiters.has_room(room);
+                self.publish_entry(room, is_wanted, first, count, text);
+            }
             Event::Head { room, id } => {
                 waiters.admit(room);
                 if let Ok(room) = self.hub.enter(room) {
@@ -193,6 +194,12 @@ impl<S: Stream> Engine<S> {
             let room = &changed.room;
             shared.backplane.note_count(room, changed.members);
             shared.backplane.watch_counts(room, changed.is_wanted);
+            if !changed.is_wanted
+                && let Some(id) = self.hub.find(room)
+            {
+                // It is told anew to the next one who wants to know.
+                self.hub.set_elsewhere(id, 0);
+            }
         }
         shared.backplane.flush();
         self.metrics
@@ -202,17 +209,20 @@ impl<S: Stream> Engine<S> {
     /// What is known of rooms may be old: all are asked for anew.
     fn ask_heads(&mut self, shared: &mut Shared) {
         self.hub.forget_heads();
-        for name in self.hub.names().chain(shared.waiters.rooms()) {
+        let mut names: Vec<&str> = self.hub.names().chain(shared.waiters.rooms()).collect();
+        // In one order, so that a simulation repeats.
+        names.sort_unstable();
+        for name in names {
             shared.backplane.ask_head(name);
         }
     }
 
     /// Publishes messages that were read from the stream. A room that nobody has asked for here is kept where there is
     /// history to keep.
-    fn publish_entry(&mut self, name: &str, first: Id, count: u32, text: &str) {
+    fn publish_entry(&mut self, name: &str, is_wanted: bool, first: Id, count: u32, text: &str) {
         let room = match self.hub.find(name) {
             Some(room) => room,
-            None if self.hub.keeps_history() => match self.hub.enter(name) {
+            None if is_wanted => match self.hub.enter(name) {
                 Ok(room) => room,
                 // Whoever asks for it is refused as well.
                 Err(_) => return,
@@ -221,23 +231,16 @@ impl<S: Stream> Engine<S> {
         };
         let seq = first.seq.saturating_sub(1);
         self.settle(room, Id { seq, ..first });
-        if self.hub.head(room).seq > seq {
-            // The broker has lost what was read of it. No id is given twice, so these messages are missing here.
-            warn!(room = name, %first, "the stream has gone back");
-            let last = Id {
-                seq: seq
-                    .saturating_add(count.into())
-                    .max(self.hub.head(room).seq),
-                ..first
-            };
-            self.restart(room, last, None);
-            return;
-        }
+        // What was read before is read again where the generation changed and this node had gone on reading. An epoch
+        // belongs to one generation, so that it is the same.
+        let known = self.hub.head(room).seq - seq;
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
         let members = self.hub.members(room).len();
-        for message in text.split('\n') {
+        for message in text.split('\n').skip(known) {
             self.offers += self.hub.publish(room, message) * members;
         }
-        self.metrics.deliveries += u64::from(count) * members as u64;
+        let news = u64::from(count).saturating_sub(known as u64);
+        self.metrics.deliveries += news * members as u64;
     }
 
     /// The next message of a room is the one behind `position`. What is missing before it is told.
@@ -292,8 +295,8 @@ impl<S: Stream> Engine<S> {
         if !membership.framing.has_ids() {
             self.close(id, CloseCode::TryAgainLater, CloseReason::MissedMessages);
         }
-        self.enqueue(id);
-        self.schedule(id);
+        // Now: what comes behind it in this turn may be more than a send queue.
+        self.write(id);
     }
 
     fn leave_log_of(&mut self, room: RoomId, id: ClientId) {

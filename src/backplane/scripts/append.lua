@@ -41,9 +41,10 @@ end
 if last and tonumber(last) < previous then
     return redis.error_reply('EARLY an append before this one is missing')
 end
--- It may have been appended and forgotten: it comes from a connection that its node gave up long ago.
-if last and tonumber(counter) + RING_LEN <= tonumber(last) then
-    return redis.error_reply('LATE an append comes long after those that followed it')
+-- It comes from a connection that its node gave up, behind what was sent since: it was given up, or appended so long ago
+-- that this is forgotten.
+if last and tonumber(counter) <= tonumber(last) then
+    return redis.error_reply('LATE an append comes after those that followed it')
 end
 
 local function note(epoch, head)
