@@ -86,6 +86,11 @@ impl Broker {
         Resp::connect(self.addr())
     }
 
+    /// It starts again without the settings that it was started with.
+    pub(crate) fn forget_settings(&mut self) {
+        self.settings.clear();
+    }
+
     /// Sends it a signal by its short name, such as `STOP`.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);

@@ -10,23 +10,29 @@ use crate::proxy::{Fate, Proxy, Towards};
 use crate::record::{LAST, Record, message, read_on};
 
 /// A primary, its replica, and the ways to them.
-struct Pair {
-    primary: Broker,
+pub(crate) struct Pair {
+    pub(crate) primary: Broker,
     replica: Broker,
     /// The address that nodes have, which leads to the primary.
-    front: Proxy,
+    pub(crate) front: Proxy,
     /// What the replica reads the primary by.
-    replication: Proxy,
+    pub(crate) replication: Proxy,
 }
 
 impl Pair {
-    fn start(kind: Kind) -> Option<Self> {
+    pub(crate) fn start(kind: Kind) -> Option<Self> {
         let primary = Broker::start(kind)?;
+        let front = Proxy::to(primary.addr());
+        Some(Self::of(primary, front))
+    }
+
+    /// A replica of this primary.
+    fn of(primary: Broker, front: Proxy) -> Self {
         let replication = Proxy::to(primary.addr());
         let of = format!("127.0.0.1 {}", replication.addr().port());
-        let replica = Broker::start_with(kind, &["--replicaof", &of]);
+        let replica = Broker::start_with(primary.kind(), &["--replicaof", &of]);
         let pair = Self {
-            front: Proxy::to(primary.addr()),
+            front,
             replica: replica.expect("it is installed"),
             replication,
             primary,
@@ -36,7 +42,14 @@ impl Pair {
             let about = pair.replica.connect().ask(&["INFO", "replication"]);
             about.text().contains("master_link_status:up").then_some(())
         });
-        Some(pair)
+        pair
+    }
+
+    /// The replica, which has taken over, gets a replica of its own.
+    pub(crate) fn renew(mut self) -> Self {
+        // That it was a replica, first of all.
+        self.replica.forget_settings();
+        Self::of(self.replica, self.front)
     }
 
     /// Waits until the replica has all that the primary has.
@@ -62,7 +75,7 @@ impl Pair {
     }
 
     /// The primary is no more, and the replica takes its place and its address.
-    fn fail_over(&mut self) {
+    pub(crate) fn fail_over(&mut self) {
         self.primary.kill();
         self.promote();
     }

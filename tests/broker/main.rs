@@ -8,6 +8,7 @@ mod deploys;
 mod failing;
 mod failover;
 mod load;
+mod losses;
 mod node;
 mod nodes;
 #[path = "../common/openmetrics.rs"]
