@@ -9,6 +9,7 @@ mod failing;
 mod failover;
 mod load;
 mod losses;
+mod many;
 mod node;
 mod nodes;
 #[path = "../common/openmetrics.rs"]
