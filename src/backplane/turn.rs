@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::appender::{Answer, Asked};
 use super::entry::{Entry, Messages, Origin};
@@ -82,10 +82,13 @@ impl Backplane {
         self.heads.clear();
         self.presence.disconnect();
         self.probes.end();
+        let address = &self.settings.address;
         if self.logged != Logged::Away {
             self.logged = Logged::Away;
-            let address = &self.settings.address;
             warn!(%address, reason = %lost, "the backplane is away and is tried again");
+        } else {
+            // What keeps it away may be something else than what began it.
+            debug!(%address, reason = %lost, "another attempt has failed");
         }
     }
 

@@ -173,3 +173,21 @@ fn a_broker_that_is_none() {
         way.cut();
     });
 }
+
+/// The one line of an outage tells how it began. What came later is told to whoever asks for more.
+#[test]
+fn a_reason_that_changes_during_an_outage() {
+    let Some(mut broker) = Broker::start_with(Kind::Memory, &["--requirepass", SECRET]) else {
+        return;
+    };
+    broker.kill();
+    let node = start_unready(&format!("redis://{}", broker.addr()), WAIT);
+    node.wait_for_log(&["WARN", AWAY, "connection refused"]);
+    broker.start_again();
+    node.wait_for_log(&["DEBUG", "another attempt has failed", "NOAUTH"]);
+    let mut resp = broker.connect();
+    ask(&mut resp, &format!("AUTH {SECRET}"));
+    ask(&mut resp, "ACL SETUSER default nopass");
+    wait_until_ready(&node);
+    outages(node, 1);
+}
