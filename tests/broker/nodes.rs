@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::broker::{Broker, Kind};
-use crate::common::rooms::{Id, Listener, follow, post_with};
+use crate::common::rooms::{Id, Listener, follow, post, post_with, upgrade_v1};
 use crate::common::{Peer, Server, eventually};
 use crate::node::{start_node, status};
 use crate::openmetrics::parse;
@@ -197,6 +197,35 @@ fn a_node_that_keeps_no_history_goes_on_with_the_ids_of_the_others() {
     let next = old.publish("/room/a", "on");
     reader.expect(&[format!("{next} on")]);
     assert_eq!(next, last.at(6));
+}
+
+#[test]
+fn requests_behind_a_publication_wait_for_its_answer() {
+    let Some(broker) = Broker::start(Kind::Memory) else {
+        return;
+    };
+    let node = start_node(broker.addr(), &[]);
+    let mut reader = node.listen_v1("/ws/a");
+    let begin = reader.expect_fresh();
+    let mut peer = node.connect();
+    let posts = (1..=50).flat_map(|number| post("/room/a", format!("message {number}")));
+    let requests: Vec<u8> = posts
+        .chain(upgrade_v1("/ws/a?last=1").into_bytes())
+        .collect();
+    peer.send(requests);
+    for seq in 1..=50 {
+        assert_eq!(peer.expect_id(), begin.at(seq));
+        reader.expect(&[format!("{} message {seq}", begin.at(seq))]);
+    }
+    peer.expect_upgrade_v1();
+    let first = peer.hear_lines(2);
+    assert_eq!(
+        first,
+        [
+            format!(":fresh {}", begin.at(49)),
+            format!("{} message 50", begin.at(50))
+        ]
+    );
 }
 
 /// Reads the next number of listeners.

@@ -26,7 +26,8 @@ pub(crate) enum Fate {
 }
 
 struct Ways {
-    broker: SocketAddr,
+    /// Where connections lead, one after the other.
+    brokers: Vec<SocketAddr>,
     to_broker: Fate,
     to_node: Fate,
     is_closed: bool,
@@ -45,7 +46,7 @@ impl Proxy {
     pub(crate) fn to(broker: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let ways = Ways {
-            broker,
+            brokers: vec![broker],
             to_broker: Fate::Passed,
             to_node: Fate::Passed,
             is_closed: false,
@@ -67,7 +68,12 @@ impl Proxy {
 
     /// From now on connections lead to this broker.
     pub(crate) fn lead_to(&self, broker: SocketAddr) {
-        lock(&self.ways.0).broker = broker;
+        lock(&self.ways.0).brokers = vec![broker];
+    }
+
+    /// From now on connections lead to these brokers in turns.
+    pub(crate) fn alternate(&self, brokers: [SocketAddr; 2]) {
+        lock(&self.ways.0).brokers = brokers.to_vec();
     }
 
     /// From now on this becomes of bytes that go there, on all connections.
@@ -119,16 +125,16 @@ fn lock(ways: &Mutex<Ways>) -> MutexGuard<'_, Ways> {
 fn accept(listener: &TcpListener, ways: &Arc<(Mutex<Ways>, Condvar)>) {
     for node in listener.incoming().map_while(Result::ok) {
         let (broker, is_closed) = {
-            let ways = lock(&ways.0);
+            let mut ways = lock(&ways.0);
             if ways.is_over {
                 return;
             }
-            (ways.broker, ways.is_closed)
+            ways.brokers.rotate_left(1);
+            (ways.brokers.last().copied(), ways.is_closed)
         };
         // Where the broker is not, the connection ends.
-        let broker = (!is_closed)
-            .then(|| TcpStream::connect(broker).ok())
-            .flatten();
+        let broker = broker.filter(|_| !is_closed);
+        let broker = broker.and_then(|it| TcpStream::connect(it).ok());
         if let Some(broker) = broker {
             connect(&node, &broker, ways);
         }

@@ -5,6 +5,7 @@ use crate::broker::{Broker, Kind};
 use crate::common::Server;
 use crate::common::rooms::post;
 use crate::node::{AWAY, start_node, start_unready, wait_until_ready, wait_until_unready};
+use crate::proxy::Proxy;
 use crate::resp::{Reply, Resp};
 
 const SECRET: &str = "never-to-be-seen";
@@ -166,10 +167,27 @@ fn a_broker_that_is_none() {
     };
     // It speaks HTTP, and closes what is none.
     let other = Server::start(&[]);
-    let way = crate::proxy::Proxy::to(other.addr);
+    let way = Proxy::to(other.addr);
     let node = start_unready(&format!("redis://{}", way.addr()), WAIT);
     expect_outage(node, "a reply", || {
         way.lead_to(broker.addr());
+        way.cut();
+    });
+}
+
+/// Of what one of them is asked the other one knows nothing.
+#[test]
+fn two_connections_that_reach_different_servers() {
+    let Some(one) = Broker::start(Kind::Memory) else {
+        return;
+    };
+    let other = Broker::start(Kind::Memory).expect("it is installed");
+    let way = Proxy::to(one.addr());
+    way.alternate([one.addr(), other.addr()]);
+    let node = start_unready(&format!("redis://{}", way.addr()), WAIT);
+    let reason = "the two connections reach different servers";
+    expect_one_outage(node, reason, || {
+        way.lead_to(one.addr());
         way.cut();
     });
 }
