@@ -69,6 +69,8 @@ pub(crate) struct Broker {
     pub(crate) password: Option<String>,
     /// Commands that were carried out, by name.
     pub(crate) counts: BTreeMap<String, u64>,
+    /// The fields of all entries that were ever added, for a test that takes them.
+    pub(crate) added: Vec<Vec<Bytes>>,
 }
 
 impl Broker {
@@ -88,6 +90,7 @@ impl Broker {
             is_replica: false,
             password: None,
             counts: BTreeMap::new(),
+            added: Vec::new(),
         }
     }
 
@@ -134,6 +137,11 @@ impl Broker {
             }
         }
         self.run_commands();
+    }
+
+    /// The clock is another one, which may be late.
+    pub(crate) fn set_clock(&mut self, unix_ms: u64) {
+        self.now = unix_ms;
     }
 
     /// When a blocked reader is answered.
@@ -410,6 +418,7 @@ impl Broker {
             (last_ms, last_seq + 1)
         };
         self.kept.last_id = id;
+        self.added.push(fields.clone());
         self.kept.stream.push_back((id, fields));
         id
     }
@@ -508,6 +517,10 @@ impl Broker {
         let last = self.field(node, b"last").map(|last| number(&last));
         if last.is_some_and(|last| last < number(previous)) {
             return Err("EARLY");
+        }
+        // It was given up and overtaken, or is so old that the ring has forgotten it.
+        if last.is_some_and(|last| counter_number <= last) {
+            return Err("LATE");
         }
         let answer = if let Some(id) = keys.get(4).and_then(|key| self.kept.texts.get(*key)) {
             let [epoch, seq] = [&id[..8], &id[9..]].map(<[u8]>::to_vec);
