@@ -14,6 +14,7 @@ mod checks;
 mod costs;
 mod endings;
 mod guarantee;
+mod nodes;
 mod player;
 #[path = "../common/random.rs"]
 mod random;
@@ -30,43 +31,55 @@ use std::thread;
 
 use endings::{ENDS, Tally};
 use guarantee::{Guarantee, Happened};
+use nodes::Nodes;
 use simulation::Simulation;
 
 const SEEDS: Range<u64> = 0..2_000;
+const NODES_SEEDS: Range<u64> = 0..300;
 
 #[test]
 fn whatever_peers_sockets_and_time_do_all_members_receive_the_same_and_nothing_is_left_behind() {
-    let tallies = play_all(|seed| Simulation::new(seed).run());
+    let tallies = play_all(SEEDS, |seed| Simulation::new(seed).run());
     let sum = |sum: Tally, ends: Tally| std::array::from_fn(|kind| sum[kind] + ends[kind]);
     let tally: Tally = tallies.into_iter().fold([0; ENDS.len()], sum);
     let names = ENDS.iter().map(|end| end.name());
-    check_happened(names.zip(tally));
+    check_happened(SEEDS, names.zip(tally));
 }
 
 #[test]
 fn whatever_happens_readers_that_come_back_get_each_message_once_or_are_told_what_is_missing() {
-    let all = play_all(|seed| Guarantee::new(seed).run());
+    let all = play_all(SEEDS, |seed| Guarantee::new(seed).run());
     let sum = all.into_iter().fold(Happened::default(), Happened::plus);
-    check_happened(sum.counts());
+    check_happened(SEEDS, sum.counts());
+}
+
+#[test]
+fn whatever_befalls_nodes_and_their_broker_all_readers_get_each_message_once_or_are_told_what_is_missing()
+ {
+    let all = play_all(NODES_SEEDS, |seed| Nodes::new(seed).run());
+    let sum = all
+        .into_iter()
+        .fold(nodes::Happened::default(), nodes::Happened::plus);
+    check_happened(NODES_SEEDS, sum.counts());
 }
 
 /// A simulation in which something never happens says nothing about it.
-fn check_happened<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) {
+fn check_happened<'a>(usual: Range<u64>, counts: impl IntoIterator<Item = (&'a str, u64)>) {
     for (name, count) in counts {
         eprintln!("{name:>16} {count}");
-        assert!(seeds() != SEEDS || count > 0, "{name} never happened");
+        assert!(seeds(&usual) != usual || count > 0, "{name} never happened");
     }
 }
 
-fn seeds() -> Range<u64> {
-    std::env::var("FANFARE_SEEDS").map_or(SEEDS, |text| {
+fn seeds(usual: &Range<u64>) -> Range<u64> {
+    std::env::var("FANFARE_SEEDS").map_or(usual.clone(), |text| {
         parse(&text).expect("FANFARE_SEEDS is a seed or a range of seeds, as in 0..2000")
     })
 }
 
 /// Plays all seeds. None may fail.
-fn play_all<T: Send>(play: fn(u64) -> T) -> Vec<T> {
-    let seeds = seeds();
+fn play_all<T: Send>(usual: Range<u64>, play: fn(u64) -> T) -> Vec<T> {
+    let seeds = seeds(&usual);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
     thread::scope(|scope| {

@@ -246,7 +246,7 @@ pub fn number_of(text: &str, publisher: &str) -> Option<usize> {
     (name == publisher).then_some(number)
 }
 
-fn split(text: &str) -> (&str, usize) {
+pub fn split(text: &str) -> (&str, usize) {
     let (start, _) = text.split_once(':').expect("made by `message`");
     let (publisher, number) = start.split_once('.').expect("made by `message`");
     (publisher, number.parse().expect("a number"))

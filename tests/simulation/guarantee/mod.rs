@@ -5,8 +5,8 @@
 //! message once, every hole announced with its size, and the same text under the same id for all.
 
 mod posts;
-mod settings;
-mod steps;
+pub(crate) mod settings;
+pub(crate) mod steps;
 
 use std::time::Duration;
 

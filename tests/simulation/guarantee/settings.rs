@@ -18,7 +18,7 @@ enum Bite {
 }
 
 /// Settings, of which the extremes are as likely as the rest, and what they promise.
-pub(super) fn draw(random: &mut Random) -> (Config, Rules) {
+pub(crate) fn draw(random: &mut Random) -> (Config, Rules) {
     let mut config = Config::default();
     let longest_queue = *random.pick(&[3, 40]);
     config.chat.send_queue = random.between(1, longest_queue);

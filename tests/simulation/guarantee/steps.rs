@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::{Guarantee, NAMES, ROOM_MEMORY, SECOND};
+use crate::random::Random;
+use crate::world::Peer;
 use crate::world::ledger::{Asked, message};
 use crate::world::listener::{Kind, Listener, Position, request};
 use crate::world::reader::Reader;
@@ -131,15 +133,7 @@ impl Guarantee {
 
     /// A new message, of any length that is allowed.
     pub(super) fn message(&mut self, publisher: &str, number: usize) -> String {
-        let mut text = message(publisher, number);
-        if self.random.chance(60) {
-            let len = self.random.between(0, 600);
-            while text.len() < len && text.len() + 8 <= self.message_max {
-                text.push(*self.random.pick(&['a', ' ', 'é', '€', '😀', ':']));
-            }
-        }
-        text.push('.');
-        text
+        padded(&mut self.random, publisher, number, self.message_max)
     }
 
     /// Some of those who may talk say something, one message or more than fit into a queue.
@@ -213,13 +207,7 @@ impl Guarantee {
             return;
         };
         reader.is_steady = false;
-        match self.random.below(4) {
-            0 => listener.peer.socket().write_max = self.random.between(1, 300),
-            _ => {
-                let longest = *self.random.pick(&[1, 20, 300, 5_000]);
-                listener.peer.set_room(self.random.below(longest));
-            }
-        }
+        limit(&mut self.random, &listener.peer);
     }
 
     /// A connection breaks anywhere: of what was on its way to the reader, only a part arrives.
@@ -298,5 +286,34 @@ impl Guarantee {
         let longer = *self.random.pick(&[0, 2, 70]);
         let age = self.rules.age.min(60 * SECOND);
         self.pass(ROOM_MEMORY + age + SECOND * longer);
+    }
+}
+
+/// A message of any length that is allowed, unlike all others.
+pub(crate) fn padded(
+    random: &mut Random,
+    publisher: &str,
+    number: usize,
+    len_max: usize,
+) -> String {
+    let mut text = message(publisher, number);
+    if random.chance(60) {
+        let len = random.between(0, 600);
+        while text.len() < len && text.len() + 8 <= len_max {
+            text.push(*random.pick(&['a', ' ', 'é', '€', '😀', ':']));
+        }
+    }
+    text.push('.');
+    text
+}
+
+/// A socket takes less from now on.
+pub(crate) fn limit(random: &mut Random, peer: &Peer) {
+    match random.below(4) {
+        0 => peer.socket().write_max = random.between(1, 300),
+        _ => {
+            let longest = *random.pick(&[1, 20, 300, 5_000]);
+            peer.set_room(random.below(longest));
+        }
     }
 }
