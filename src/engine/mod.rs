@@ -214,8 +214,10 @@ impl<S: Stream> Engine<S> {
         let expiry_due = self.expiries.next_due(self.now, self.date.unix_seconds());
         let others = self.accept_rests().chain(drain_due).chain(expiry_due);
         let tick = others.fold(self.deadlines.next().min(self.hub.next_due()), Tick::min);
-        let shared_due = self.shared.as_ref().map(|shared| shared.next_due());
-        let hub_due = self.hub.news_due();
+        let shared = self.shared.as_ref();
+        let shared_due = shared.map(|shared| shared.next_due());
+        let held_until = shared.and_then(|shared| shared.held_until());
+        let hub_due = held_until.or(self.hub.news_due());
         let exact = hub_due.into_iter().chain(shared_due);
         exact.fold(tick.begins(), Duration::min)
     }

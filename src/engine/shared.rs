@@ -20,12 +20,18 @@ use crate::session::{Closing, Listen, Session};
 use crate::time::Now;
 use crate::ws::close::CloseCode;
 
+/// How long what was read is held back for what this node has on its way to the stream. Otherwise the publishers of a
+/// busy room fall into two halves that alternate, and each message costs twice as many writes.
+const HOLD_MAX: Duration = Duration::from_millis(1);
+
 /// The stream, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) backplane: Backplane,
     pub(super) waiters: Waiters,
     pub(super) now: Duration,
+    /// Until when the broadcast waits, if it does.
+    held_until: Option<Duration>,
 }
 
 impl Shared {
@@ -34,6 +40,7 @@ impl Shared {
             backplane,
             waiters: Waiters::default(),
             now: Duration::ZERO,
+            held_until: None,
         }
     }
 
@@ -86,6 +93,20 @@ impl Shared {
             self.backplane.say(hub.name(membership.room), id, text);
         }
         Ok(())
+    }
+
+    /// Whether the broadcast waits for what is on its way. `may_wait`: nobody has joined in this turn, who must not get
+    /// what was published before.
+    fn holds(&mut self, may_wait: bool) -> bool {
+        let until = self.held_until.unwrap_or(self.now + HOLD_MAX);
+        let holds = may_wait && self.now < until && self.backplane.has_unanswered();
+        self.held_until = holds.then_some(until);
+        holds
+    }
+
+    /// The same as it was decided last: until when.
+    pub(super) fn held_until(&self) -> Option<Duration> {
+        self.held_until
     }
 
     pub(super) fn figures(&self) -> BackplaneFigures {
@@ -183,6 +204,13 @@ impl<S: Stream> Engine<S> {
                 self.close(by, CloseCode::TryAgainLater, CloseReason::BackplaneAway);
             }
         }
+    }
+
+    /// Whether what is new is offered in a later turn, together with what is on its way.
+    pub(super) fn holds_broadcast(&mut self) -> bool {
+        let may_wait = self.hub.news_due().is_some() && self.joins == 0;
+        let shared = self.shared.as_mut();
+        shared.is_some_and(|shared| shared.holds(may_wait))
     }
 
     /// What clients have said in this turn goes to the stream, and how many listen here.

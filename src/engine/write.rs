@@ -13,6 +13,9 @@ use crate::room::RoomId;
 impl<S: Stream> Engine<S> {
     /// Offers what is new in a room to every member: one frame, encoded once.
     pub(super) fn broadcast(&mut self) {
+        if self.holds_broadcast() {
+            return;
+        }
         while let Some(room) = self.hub.pop_news() {
             self.broadcast_room(room);
             self.hub.note_offered(room);
