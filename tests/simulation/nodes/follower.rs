@@ -180,10 +180,15 @@ impl Follower {
                 match count {
                     Some(_) if facts.rules.skips && !self.is_steady => happened.skips += 1,
                     Some(_) => {
-                        assert!(facts.truth.may_have_holes(), "{name} was told of a gap");
+                        assert!(facts.truth.was_trimmed, "{name} was told of a gap");
                         happened.holes += 1;
                     }
-                    None => happened.unknown_holes += 1,
+                    None => {
+                        // The first message of the new life is in the stream.
+                        let is_whole = facts.truth.was_trimmed || position.seq == 0;
+                        assert!(is_whole, "{name} goes on from {position}");
+                        happened.unknown_holes += 1;
+                    }
                 }
                 let from = self.position.clone().expect("the first line came first");
                 self.pass_gap(&from, &position, count, facts);
@@ -213,9 +218,7 @@ impl Follower {
             (Start::Gap(count), Some(since)) => {
                 assert!(!asked.is_bogus, "{name}: {asked:?}");
                 self.pass_gap(&since, &position, count, facts);
-                if count.is_some() {
-                    self.check_history(&position, facts);
-                }
+                self.check_history(count, &position, facts);
             }
             _ => panic!("{name}: {asked:?} was answered with {start:?} {position}"),
         }
@@ -251,14 +254,16 @@ impl Follower {
     }
 
     /// As much is replayed as is kept.
-    fn check_history(&self, position: &Position, facts: &Facts<'_>) {
+    fn check_history(&self, gap: Option<u64>, position: &Position, facts: &Facts<'_>) {
         let (name, asked, rules) = (&self.name, &self.asked, facts.rules);
-        if facts.truth.may_have_holes() {
+        if facts.truth.was_trimmed {
             return;
         }
-        let has_last = asked.last.is_some();
-        assert!(!facts.keeps_all || has_last, "{name}: {asked:?} {position}");
-        if !rules.has_size_bounds && rules.age >= Duration::from_secs(3_600) {
+        if facts.keeps_all && asked.last.is_none() {
+            assert_eq!((gap, position.seq), (None, 0), "{name}: {asked:?}");
+        }
+        let is_old = facts.truth.loss_count() > 0;
+        if !is_old && !rules.has_size_bounds && rules.age >= Duration::from_secs(3_600) {
             let kept = rules.history.min(asked.last.unwrap_or(u64::MAX));
             let head = facts.truth.head_of(&position.epoch);
             let is_enough = position.seq.saturating_add(kept) <= head;
