@@ -6,7 +6,7 @@ use super::follower::Follower;
 use super::pipe::Cut;
 use super::settings::Faults;
 use super::truth::Known;
-use super::{Nodes, SECOND};
+use super::{NAMES, Nodes, SECOND};
 
 /// How many older copies of the broker there are.
 const COPIES_MAX: usize = 3;
@@ -41,10 +41,11 @@ impl Nodes {
                 }
             }
             63..70 => self.start_missing_node(),
-            70..73 => self.trim(FEW_MAX),
-            73..80 => self.make_hole(),
-            80..87 => self.copy_broker(),
-            87..93 => self.fail_over(),
+            70..73 if self.drawn.trims => self.trim(FEW_MAX),
+            73..80 if self.drawn.trims => self.make_hole(),
+            70..80 => self.copy_broker(),
+            80..83 => self.copy_broker(),
+            83..94 => self.fail_over(),
             _ => self.flush_broker(),
         }
     }
@@ -158,11 +159,7 @@ impl Nodes {
         if let Some(node) = &mut nodes[node] {
             node.wires.cut(1, Cut::Told, random, broker);
         }
-        for _ in 0..self.random.between(2, 6) {
-            let count = self.random.between(1, 4);
-            self.post_new(room, count);
-            self.pass(Duration::from_millis(20));
-        }
+        self.publish_some(room);
         self.trim(2);
         self.end_faults();
     }
@@ -178,8 +175,10 @@ impl Nodes {
 
     /// A replica takes over: it knows what it has received, or everything if none was behind.
     fn fail_over(&mut self) {
-        if self.copies.is_empty() || self.random.chance(20) {
+        let room = self.random.below(NAMES.len());
+        if self.copies.is_empty() || self.random.chance(50) {
             self.copy_broker();
+            self.publish_some(room);
         }
         let (copy, known) = self.random.pick(&self.copies).clone();
         self.copies.clear();
@@ -189,6 +188,19 @@ impl Nodes {
         self.broker.go_back_to(copy, is_replica, behind);
         self.truth.forget(known, self.now);
         self.lose_broker();
+        if self.random.chance(50) {
+            self.end_faults();
+            self.pass(SECOND);
+            self.publish_some(room);
+        }
+    }
+
+    fn publish_some(&mut self, room: usize) {
+        for _ in 0..self.random.between(1, 5) {
+            let count = self.random.between(1, 4);
+            self.post_new(room, count);
+            self.pass(Duration::from_millis(20));
+        }
     }
 
     fn flush_broker(&mut self) {

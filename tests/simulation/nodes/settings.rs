@@ -9,7 +9,7 @@ use crate::guarantee::settings;
 use crate::random::Random;
 use crate::world::ledger::Rules;
 
-/// Which faults there are; each kind has those before it as well.
+/// Which faults there are; each kind has those before it as well, the last one not always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Faults {
     /// Readers alone are cut.
@@ -29,6 +29,8 @@ pub(super) struct Drawn {
     pub(super) config: Config,
     pub(super) rules: Rules,
     pub(super) faults: Faults,
+    /// Whether entries are cut off.
+    pub(super) trims: bool,
     /// History is never too short nor too old.
     pub(super) keeps_all: bool,
     pub(super) wait: Duration,
@@ -59,10 +61,12 @@ pub(super) fn draw(random: &mut Random) -> Drawn {
         rules.age = rooms.history_age;
         rules.has_size_bounds = false;
     }
-    let is_short = faults >= Faults::Trims && random.chance(40);
+    let trims = faults == Faults::Trims || faults == Faults::Losses && random.chance(50);
+    let is_short = trims && random.chance(40);
     Drawn {
         rules,
         faults,
+        trims,
         keeps_all,
         wait: Duration::from_millis(*random.pick(&[300, 1_000, 2_000, 5_000, 8_000])),
         entries: if is_short {
