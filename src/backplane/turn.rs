@@ -159,7 +159,8 @@ impl Backplane {
             }
             (None, Some(age)) => {
                 let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-                StreamId::before(self.unix_ms.saturating_sub(age))
+                // The broker's clock may be behind this one: what comes next is read in any case.
+                StreamId::before(self.unix_ms.saturating_sub(age)).min(tail)
             }
             (None, None) => {
                 self.taken = tail;

@@ -34,6 +34,10 @@ impl<S: Stream> Client<S> {
             return Ok(());
         };
         for number in log.news() {
+            if !self.outbox.is_empty() && self.outbox.cursor().is_none() {
+                // What is queued for it alone, such as its opening, does not make it one that is behind.
+                self.flush(hub, gather, metrics, now, &config.timeouts)?;
+            }
             if !self.outbox.is_empty() {
                 if self.outbox.cursor().is_none() {
                     let cursor = Cursor::new(room, framing, number, 0, hub);
