@@ -14,7 +14,7 @@
 //! ```
 //!
 //! - `server`: the poll loop, the sockets, the clock.
-//! - `engine`: one turn over all clients: accept, read, broadcast, write, timeouts, reap.
+//! - `engine`: one turn over all clients: accept, deliver, read, broadcast, write, timeouts, reap.
 //! - `client`: a connected peer: its stream, its state from open to closed, its deadlines.
 //! - `session`: a peer's protocol: bytes in, events out, replies into the outbox.
 //! - `backplane`: the stream that orders what several nodes publish, without input or output.
