@@ -24,19 +24,38 @@ const RECOVERY_MAX: Duration = Duration::from_secs(60);
 #[derive(Arbitrary, Debug)]
 enum Step {
     /// A turn, in which something may be said.
-    Turn { says: bool, asks: bool },
+    Turn {
+        says: bool,
+        asks: bool,
+    },
     /// Time goes on.
-    Pass { tenths: u8 },
+    Pass {
+        tenths: u8,
+    },
     /// Bytes that the broker never sent.
-    Raw { reads: bool, bytes: Vec<u8> },
+    Raw {
+        reads: bool,
+        bytes: Vec<u8>,
+    },
     /// The next bytes of the broker come with one of them changed.
-    Damaged { reads: bool, at: u8, byte: u8 },
+    Damaged {
+        reads: bool,
+        at: u8,
+        byte: u8,
+    },
     /// The next bytes of the broker get lost.
-    Lost { reads: bool, len: u8 },
+    Lost {
+        reads: bool,
+        len: u8,
+    },
     /// A connection ends.
-    Cut { reads: bool },
+    Cut {
+        reads: bool,
+    },
     /// The stream has an entry that no node has written.
-    Entry { fields: Vec<Vec<u8>> },
+    Entry {
+        fields: Vec<Vec<u8>>,
+    },
     /// The broker forgets something.
     Trims,
     Flushes,
