@@ -34,8 +34,8 @@ use guarantee::{Guarantee, Happened};
 use nodes::Nodes;
 use simulation::Simulation;
 
-const SEEDS: Range<u64> = 0..1_500;
-const NODES_SEEDS: Range<u64> = 0..200;
+const SEEDS: Range<u64> = 0..1_200;
+const NODES_SEEDS: Range<u64> = 0..120;
 
 #[test]
 fn whatever_peers_sockets_and_time_do_all_members_receive_the_same_and_nothing_is_left_behind() {
