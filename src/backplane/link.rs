@@ -15,7 +15,7 @@ enum State {
     Open,
 }
 
-/// A connection, as whoever moves its bytes sees it.
+/// A connection, as its transport sees it.
 #[derive(Debug)]
 pub(super) struct Link {
     state: State,
@@ -76,7 +76,7 @@ impl Link {
         is_news
     }
 
-    /// Forgets the connection. `has_socket`: whoever moves its bytes does not know yet.
+    /// Forgets the connection. `has_socket`: the transport still has one to close.
     pub(super) fn close(&mut self, has_socket: bool) {
         self.is_given_up |= has_socket && self.state != State::Closed;
         self.state = State::Closed;

@@ -147,7 +147,7 @@ impl Backplane {
     }
 
     fn note_synced(&mut self, generation: Epoch, start: StreamId, tail: StreamId) {
-        // What this run of the server has was read from it, whoever began the generation. What another one has was not,
+        // What this run of the server has was read from it, whichever node began the generation. What another one has was not,
         // and its clock may be behind.
         let is_same = self.run == self.appender.facts.run;
         let position = match (self.generation, self.settings.history_age) {

@@ -319,10 +319,8 @@ impl<S: Stream> Engine<S> {
         {
             slot.is_listed_readable = true;
             self.deferred_len += input.len();
-            self.readable.push_back(Readable {
-                id,
-                deferred: input.to_vec(),
-            });
+            self.readable
+                .push_back(Readable::deferred(id, input.to_vec()));
         }
     }
 

@@ -1,5 +1,5 @@
 //! Rooms that several nodes share: what clients say goes to the stream, and what is read from the stream is published
-//! here, whoever said it.
+//! here, from this node or another.
 //!
 //! Until it is known where a room stands, those who want to listen to it wait. Where that may take long they have their
 //! opening, and are pinged.
@@ -252,7 +252,7 @@ impl<S: Stream> Engine<S> {
             Some(room) => room,
             None if is_wanted => match self.hub.enter(name) {
                 Ok(room) => room,
-                // Whoever asks for it is refused as well.
+                // A client that asks for it is refused as well.
                 Err(_) => return,
             },
             None => return,
@@ -323,8 +323,8 @@ impl<S: Stream> Engine<S> {
         if !membership.framing.has_ids() {
             self.close(id, CloseCode::TryAgainLater, CloseReason::MissedMessages);
         }
-        // Now: what comes behind it in this turn may be more than a send queue.
-        self.write(id);
+        self.enqueue(id);
+        self.schedule(id);
     }
 
     fn leave_log_of(&mut self, room: RoomId, id: ClientId) {

@@ -128,7 +128,7 @@ impl<S: Stream> Engine<S> {
     }
 
     /// Writes to one client. Returns how many bytes its socket took.
-    pub(super) fn write(&mut self, id: ClientId) -> usize {
+    fn write(&mut self, id: ClientId) -> usize {
         let Some(slot) = self.clients.get_mut(id) else {
             return 0;
         };

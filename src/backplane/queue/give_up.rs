@@ -52,7 +52,7 @@ impl Queue {
         }
     }
 
-    /// Gives up what was published `wait` ago. Whoever published it is told, once.
+    /// Gives up what was published `wait` ago. Each publisher is told once.
     pub(in crate::backplane) fn give_up(&mut self, now: Duration, wait: Duration) {
         if now < self.give_up_due(wait) {
             return;

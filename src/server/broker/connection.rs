@@ -160,7 +160,7 @@ impl Connection {
     }
 }
 
-/// Why there is no connection, for whoever operates the server.
+/// Why there is no connection, for operators.
 pub(super) fn in_plain_words(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".to_owned(),
