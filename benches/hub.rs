@@ -143,6 +143,8 @@ impl Network for Prepared {
         })
     }
 
+    fn close_public(&mut self) {}
+
     fn register(&mut self, _: &mut Sink, id: ClientId) -> io::Result<()> {
         self.ids.borrow_mut().push(id);
         Ok(())

@@ -64,4 +64,4 @@ pub const ADDRESSES_PER_NAME_MAX: usize = 8;
 /// The longest path of a Unix socket, in bytes: the kernel's bound, less the zero at its end.
 pub const UNIX_PATH_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// The backlog of connections that the kernel completes before they are accepted.
-pub const LISTEN_BACKLOG: i32 = 4096;
+pub const LISTEN_BACKLOG: u16 = 4096;

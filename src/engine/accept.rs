@@ -8,7 +8,9 @@ use super::clients::Admission;
 use super::{Accepted, Engine, Network};
 use crate::client::peer::PeerAddr;
 use crate::client::{Client, Stream};
-use crate::config::{ACCEPT_REST, ACCEPTS_PER_TURN, ADMIN_CLIENTS_MAX, REFUSED_CLIENTS_MAX};
+use crate::config::{
+    ACCEPT_REST, ACCEPTS_PER_TURN, ADMIN_CLIENTS_MAX, LISTEN_BACKLOG, REFUSED_CLIENTS_MAX,
+};
 use crate::http::route::Role;
 use crate::http::status::Refusal;
 use crate::time::Tick;
@@ -29,10 +31,20 @@ impl<S: Stream> Engine<S> {
     }
 
     /// Accepts what waits, within the budgets of a turn. Those who operate the server come first, and whatever
-    /// keeps the public waiting does not keep them.
+    /// keeps the public waiting does not keep them. In the turn in which the drain begins all that waits is accepted: who
+    /// has connected by then gets an answer.
     pub(super) fn accept(&mut self, network: &mut impl Network<Stream = S>) {
         self.accept_for(Role::Admin, ADMIN_CLIENTS_MAX, network);
-        self.accept_for(Role::Public, ACCEPTS_PER_TURN, network);
+        let is_last = self.is_drain_due(self.now);
+        self.public_accept.is_acceptable |= is_last;
+        let budget = match is_last {
+            true => LISTEN_BACKLOG.into(),
+            false => ACCEPTS_PER_TURN,
+        };
+        self.accept_for(Role::Public, budget, network);
+        if is_last || self.is_draining() {
+            network.close_public();
+        }
     }
 
     fn accept_for(&mut self, role: Role, budget: usize, network: &mut impl Network<Stream = S>) {
@@ -108,7 +120,7 @@ impl<S: Stream> Engine<S> {
     /// Whether connections may be waiting at listeners of this role, which neither rest nor are closed.
     fn may_accept_for(&self, role: Role) -> bool {
         let (state, is_closed) = match role {
-            Role::Public => (&self.public_accept, !self.takes_clients()),
+            Role::Public => (&self.public_accept, self.is_draining()),
             Role::Admin => (&self.admin_accept, false),
         };
         state.is_acceptable && state.rest.is_none() && !is_closed

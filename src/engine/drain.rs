@@ -119,13 +119,9 @@ impl<S: Stream> Engine<S> {
             && shared.is_none_or(|shared| shared.backplane.is_ready())
     }
 
-    /// Whether new clients are taken from the public.
-    pub fn takes_clients(&self) -> bool {
-        match self.shutdown {
-            Shutdown::None => true,
-            Shutdown::Announced { begins } => begins > self.now,
-            Shutdown::Draining(_) => false,
-        }
+    /// Whether the drain begins in the turn of this time.
+    pub fn is_drain_due(&self, now: Tick) -> bool {
+        matches!(self.shutdown, Shutdown::Announced { begins } if begins <= now)
     }
 
     /// Whether clients are being closed.
@@ -158,9 +154,7 @@ impl<S: Stream> Engine<S> {
 
     /// Begins the drain when its time has come.
     pub(super) fn begin_due_drain(&mut self) {
-        if let Shutdown::Announced { begins } = self.shutdown
-            && begins <= self.now
-        {
+        if self.is_drain_due(self.now) {
             self.begin_drain();
         }
     }

@@ -58,6 +58,9 @@ pub trait Network {
     /// `WouldBlock` if there is none; otherwise as the socket says.
     fn accept(&mut self, role: Role) -> io::Result<Accepted<Self::Stream>>;
 
+    /// Stops listening to the public.
+    fn close_public(&mut self);
+
     /// Asks for readiness, in both directions and edge-triggered, to be announced under this id.
     ///
     /// # Errors

@@ -145,8 +145,8 @@ impl Server {
                     }
                 }
             }
-            if !engine.takes_clients() {
-                listeners.close_public(poll.registry());
+            if engine.is_drain_due(now.tick) {
+                listeners.prepare_to_close(poll.registry());
             }
             if let Some((broker, backplane)) = shared(&mut broker, &mut engine) {
                 broker.before_turn(backplane, poll.registry());
@@ -192,6 +192,10 @@ impl Network for Accepting<'_> {
     fn accept(&mut self, role: Role) -> io::Result<Accepted<TcpStream>> {
         let (stream, peer) = self.listeners.accept(role)?;
         Ok(Accepted { stream, peer, role })
+    }
+
+    fn close_public(&mut self) {
+        self.listeners.close_public(self.registry);
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: ClientId) -> io::Result<()> {

@@ -137,6 +137,15 @@ impl Server {
         signal(self.pid(), name);
     }
 
+    /// Stops the process, until it is sent `CONT`.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        eventually("the process stops", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+            stat.expect("it is there").contains(") T ").then_some(())
+        });
+    }
+
     /// Waits until the server has ended by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::listener::{Kind, request};
 use crate::world::publisher::{Post, take_answer};
 use crate::world::{Peer, UPGRADE, World, close_frame, find};
-use fanfare::config::Config;
+use fanfare::config::{ACCEPTS_PER_TURN, Config};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -201,6 +201,26 @@ fn a_request_that_came_before_the_drain_is_served() {
             ]
         );
     }
+}
+
+#[test]
+fn who_has_connected_before_the_drain_is_answered() {
+    let mut world = World::with(|config| config.timeouts.drain = 8 * SECOND);
+    let many = ACCEPTS_PER_TURN + 1;
+    let waiting: Vec<Peer> = (0..many).map(|_| world.connect()).collect();
+    let post = Post::new("", "just in time").bytes();
+    waiting.iter().for_each(|peer| peer.send(&post));
+    world.begin_shutdown();
+    world.settle();
+    assert!(world.engine.is_draining());
+    let too_late = world.connect();
+    too_late.send(&post);
+    world.pass(9 * SECOND);
+    for peer in &waiting {
+        assert_eq!(take_answer(peer).expect("an answer").0, 200);
+    }
+    assert!(take_answer(&too_late).is_none());
+    assert!(world.engine.is_shut_down());
 }
 
 #[test]

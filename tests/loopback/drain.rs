@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::rooms::post;
 use crate::common::wire::get;
 use crate::common::{Peer, Server};
 use crate::statuses::{assert_says_when_to_retry, expect_come_back};
@@ -108,4 +109,26 @@ fn requests_during_a_drain_are_told_to_come_back() {
     assert_says_when_to_retry(&response);
     reader.send("\r\n");
     expect_come_back(&mut reader);
+}
+
+/// More than are accepted in a turn.
+const WAITING: usize = 200;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_has_connected_before_the_signal_is_answered_although_nobody_had_taken_the_connection_yet() {
+    let mut server = Server::start(&["--drain", "10s"]);
+    server.freeze();
+    let ask = |_| {
+        let mut peer = server.connect();
+        peer.send(post("/room/a", "just in time"));
+        peer
+    };
+    let publishers: Vec<Peer> = (0..WAITING).map(ask).collect();
+    server.signal("TERM");
+    server.signal("CONT");
+    for mut publisher in publishers {
+        publisher.expect_id();
+    }
+    assert_eq!(server.wait_for_exit().code(), Some(0));
 }

@@ -64,12 +64,14 @@ pub struct ScriptedNetwork {
     /// How many sockets' edges one poll announces, if not all; the others' come with the next ones.
     pub events_max: Option<usize>,
     sockets: Vec<Rc<RefCell<Socket>>>,
+    is_public_closed: bool,
 }
 
 impl Network for ScriptedNetwork {
     type Stream = ScriptedStream;
 
     fn accept(&mut self, role: Role) -> io::Result<Accepted<ScriptedStream>> {
+        assert!(role == Role::Admin || !self.is_public_closed);
         match self.backlog_of(role).pop_front() {
             Some(Ok(peer)) => {
                 let (addr, role) = {
@@ -85,6 +87,10 @@ impl Network for ScriptedNetwork {
             Some(Err(error)) => Err(error),
             None => Err(ErrorKind::WouldBlock.into()),
         }
+    }
+
+    fn close_public(&mut self) {
+        self.is_public_closed = true;
     }
 
     fn register(&mut self, stream: &mut ScriptedStream, id: ClientId) -> io::Result<()> {

@@ -31,6 +31,8 @@ struct Group {
     listeners: Vec<Listener>,
     /// Whose turn it is, so that a flood at one address does not keep the others waiting.
     next: usize,
+    /// The service manager listens on as well, and what waits is for the next process.
+    is_inherited: bool,
 }
 
 impl Listeners {
@@ -40,6 +42,9 @@ impl Listeners {
     /// A line that says what to do.
     pub(super) fn bind(config: &Config) -> io::Result<Self> {
         let mut listeners = Self::of(inherited::take(config)?);
+        for group in [&mut listeners.public, &mut listeners.admin] {
+            group.is_inherited = !group.listeners.is_empty();
+        }
         let network = &config.network;
         if listeners.public.listeners.is_empty() {
             for addr in &network.addr {
@@ -110,6 +115,19 @@ impl Listeners {
     /// Takes the next connection; `WouldBlock` only when none waits at any listener of the role.
     pub(super) fn accept(&mut self, role: Role) -> io::Result<(TcpStream, PeerAddr)> {
         self.group_mut(role).accept()
+    }
+
+    /// All that waits at the listeners for the public is to be accepted in the next turn, which closes them. Sockets that
+    /// were inherited are closed before it: what waits there is not lost.
+    pub(super) fn prepare_to_close(&mut self, registry: &Registry) {
+        if self.public.is_inherited {
+            self.close_public(registry);
+        }
+        // Connections may have come since the poll.
+        self.public
+            .listeners
+            .iter_mut()
+            .for_each(Listener::note_ready);
     }
 
     /// Stops listening to the public.

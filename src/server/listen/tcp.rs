@@ -119,7 +119,7 @@ pub(super) fn bind(addr: SocketAddr, config: &Config) -> io::Result<TcpListener>
     set_options(&SockRef::from(&socket), config)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    socket.listen(LISTEN_BACKLOG)?;
+    socket.listen(LISTEN_BACKLOG.into())?;
     Ok(TcpListener::from_std(socket.into()))
 }
 

@@ -53,7 +53,7 @@ pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListen
     let file = SocketFile::of(path)?;
     // Before it listens nobody can connect, whatever the mode is until now.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
-    socket.listen(LISTEN_BACKLOG)?;
+    socket.listen(LISTEN_BACKLOG.into())?;
     Ok((file, UnixListener::from_std(socket.into())))
 }
 
