@@ -200,6 +200,17 @@ impl Broker {
         self.run += 1;
     }
 
+    /// Whether a node has agreed on a generation with this run of it, which is written down.
+    pub(crate) fn is_run_known(&self) -> bool {
+        let run = self.run_id();
+        let mut hashes = self.kept.hashes.values();
+        hashes.any(|fields| fields.get(&b"run"[..]) == Some(&run))
+    }
+
+    fn run_id(&self) -> Bytes {
+        format!("{:040x}", self.run).into_bytes()
+    }
+
     /// What is kept, for a failover to it.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.kept.clone()
@@ -314,8 +325,8 @@ impl Broker {
     fn info(&self, section: &[u8]) -> Bytes {
         let text = match section {
             b"server" => format!(
-                "# Server\r\nredis_version:7.0.15\r\nrun_id:{:040x}\r\n",
-                self.run
+                "# Server\r\nredis_version:7.0.15\r\nrun_id:{}\r\n",
+                String::from_utf8_lossy(&self.run_id())
             ),
             b"persistence" => format!(
                 "# Persistence\r\naof_enabled:{}\r\n",

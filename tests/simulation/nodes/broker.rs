@@ -146,10 +146,14 @@ impl Broker {
         self.away_until = self.away_until.min(self.now);
     }
 
-    /// Another run of it goes on with all it had.
+    /// Another run of it goes on with all it had. That it is behind is told until a node has learned it: one that was
+    /// promoted, or began with an old copy, and is started again before any node reaches it looks whole to them
+    /// (docs/nodes.md).
     pub(super) fn restart(&mut self) {
+        if self.inner.is_run_known() {
+            (self.inner.has_log, self.inner.is_promoted) = (true, false);
+        }
         self.inner.restart();
-        (self.inner.has_log, self.inner.is_promoted) = (true, false);
     }
 
     pub(super) fn trim(&mut self, left: usize) {

@@ -160,7 +160,8 @@ impl Nodes {
         }
     }
 
-    /// Of what these messages' publisher was told that it may not have been appended, only what was sent may be.
+    /// Of what these messages' publisher was told that it may not have been appended, only what the node has begun to send
+    /// may be.
     fn withdraw(&mut self, node: usize, messages: &[String]) {
         let node = self.nodes[node].as_ref();
         let unsent = messages

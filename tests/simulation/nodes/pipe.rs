@@ -169,22 +169,21 @@ impl Pipe {
         backplane: &mut Backplane,
         now: Duration,
         random: &mut Random,
-    ) -> Vec<u8> {
+    ) {
         let unsent = backplane.unsent(line);
         if unsent.is_empty() || self.writable_at > now {
-            return Vec::new();
+            return;
         }
         let mut len = unsent.len().min(WRITE_MAX);
         if random.chance(20) {
             len = random.between(1, len);
         }
-        let sent = unsent[..len].to_vec();
         if !self.is_dead {
-            self.up.push(&sent, now.max(self.held_until), random);
+            let held_until = now.max(self.held_until);
+            self.up.push(&unsent[..len], held_until, random);
         }
         backplane.note_sent(line, len);
         self.writable_at = now + latency(random);
-        sent
     }
 
     /// When something arrives at the broker.

@@ -28,8 +28,11 @@ enum Wire {
 #[derive(Debug)]
 pub(super) struct Wires {
     wires: [Wire; 2],
-    /// All that the node has ever sent.
+    /// All that the node has ever begun to send. What it has once put among the bytes that are to be sent, it does not
+    /// take out of them again, and they may arrive however late they leave.
     sent: Vec<u8>,
+    /// How much of what is to be sent on each stands in `sent` already.
+    noted: [usize; 2],
 }
 
 impl Wires {
@@ -37,10 +40,11 @@ impl Wires {
         Self {
             wires: [Wire::Down, Wire::Down],
             sent: Vec::new(),
+            noted: [0; 2],
         }
     }
 
-    /// Whether the node has ever sent this.
+    /// Whether the node has ever begun to send this.
     pub(super) fn has_sent(&self, text: &str) -> bool {
         memchr::memmem::find(&self.sent, text.as_bytes()).is_some()
     }
@@ -84,8 +88,8 @@ impl Wires {
         random: &mut Random,
         broker: &mut Broker,
     ) {
-        let Self { wires, sent } = self;
-        for (line, wire) in LINES.into_iter().zip(wires) {
+        let Self { wires, sent, noted } = self;
+        for ((line, wire), noted) in LINES.into_iter().zip(wires).zip(noted) {
             if !matches!(wire, Wire::Down)
                 && backplane.is_given_up(line)
                 && let Wire::Up(pipe) = mem::replace(wire, Wire::Down)
@@ -94,8 +98,13 @@ impl Wires {
                 broker.were_counts_disturbed = true;
             }
             if let Wire::Up(pipe) = wire {
-                sent.extend(pipe.send(line, backplane, broker.now(), random));
-            } else if matches!(wire, Wire::Down) && backplane.wants_connection(line) {
+                sent.extend(backplane.unsent(line).iter().skip(*noted));
+                pipe.send(line, backplane, broker.now(), random);
+                *noted = backplane.unsent(line).len();
+                continue;
+            }
+            *noted = 0;
+            if matches!(wire, Wire::Down) && backplane.wants_connection(line) {
                 *wire = match random.chance(broker.unanswered_percent) {
                     true => Wire::Unanswered,
                     false => Wire::Dialing {
