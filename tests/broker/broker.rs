@@ -1,7 +1,7 @@
 //! A broker of a test's own: `redis-server`, or the program that `FANFARE_BROKER` names, on a free port.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -162,10 +162,16 @@ fn spawn(
     let listens = eventually("the broker listens or ends", || {
         match child.try_wait().expect("it is our child") {
             Some(_) => Some(false),
-            None => is_loaded(port).then_some(true),
+            None => (has_port(folder) && is_loaded(port)).then_some(true),
         }
     });
     listens.then_some(child)
+}
+
+/// Whether it has got the port, which another process may have. Its log says so.
+fn has_port(folder: &Folder) -> bool {
+    let log = fs::read_to_string(folder.file("log")).unwrap_or_default();
+    log.contains("Ready to accept connections")
 }
 
 /// Whether it answers, if only that it wants a password, and not that it still reads its file.

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
 use crate::broker::{Broker, Kind};
-use crate::common::rooms::{Id, Listener, follow, post};
+use crate::common::rooms::{Id, Listener, follow, post, upgrade_v1};
 use crate::common::wire::{self, CLOSE, PING, PONG};
-use crate::common::{Peer, Server};
+use crate::common::{PATIENCE, Peer, Server};
 use crate::node::{publish_surely, start_node};
 use crate::proxy::{Fate, Proxy, Towards};
 use crate::record::{LAST, messages};
@@ -41,17 +42,25 @@ fn a_shutdown_waits_for_what_was_published_and_is_on_its_way() {
     assert_eq!(far.wait_for_exit().code(), Some(0));
 }
 
-/// A reader that comes back to the other node whenever its own goes, and never lacks anything.
-fn follow_deploys(nodes: [SocketAddr; 2]) -> (Vec<String>, usize) {
+/// A reader that comes back to the other node whenever its own goes, and never lacks anything. It tells when it is in.
+fn follow_deploys(nodes: [SocketAddr; 2], is_in: &Sender<()>) -> (Vec<String>, usize) {
     let mut lines: Vec<String> = Vec::new();
     let mut position: Option<String> = None;
     for visit in 0.. {
         let since = position.as_ref().map(|id| format!("?since={id}"));
         let path = format!("/ws/a{}", since.unwrap_or_default());
-        let mut reader = Listener::v1(Peer::connect(nodes[visit % 2]), &path);
+        let mut peer = Peer::connect(nodes[visit % 2]);
+        if !peer.is_answered(upgrade_v1(&path)) {
+            // It was on its way to a node that has ended by now.
+            continue;
+        }
+        let mut reader = Listener::v1_answered(peer);
         let first = reader.line();
         match &position {
-            None => assert!(first.starts_with(":fresh "), "{first}"),
+            None => {
+                assert!(first.starts_with(":fresh "), "{first}");
+                is_in.send(()).expect("the test waits for it");
+            }
             Some(id) => assert_eq!(first, format!(":resumed {id}")),
         }
         if read_visit(&mut reader, &mut lines) {
@@ -96,8 +105,16 @@ fn one_node_after_the_other_is_replaced_and_nobody_misses_anything() {
     let addrs = fronts.each_ref().map(Proxy::addr);
     let is_over = AtomicBool::new(false);
     let (acknowledged, told) = thread::scope(|scope| {
-        let readers = [addrs, [addrs[1], addrs[0]]]
-            .map(|addrs| [(); 4].map(|()| scope.spawn(move || follow_deploys(addrs))));
+        let (is_in, ins) = mpsc::channel();
+        let follow = |addrs| {
+            let is_in = is_in.clone();
+            scope.spawn(move || follow_deploys(addrs, &is_in))
+        };
+        let orders = [addrs, [addrs[1], addrs[0]]];
+        let readers = orders.map(|addrs| [(); 4].map(|()| follow(addrs)));
+        for _ in readers.as_flattened() {
+            ins.recv_timeout(PATIENCE).expect("each reader is in");
+        }
         let publisher = scope.spawn(|| publish_until(&is_over, &fronts));
         let nodes = ways.into_iter().zip(&fronts);
         let _nodes: Vec<_> = nodes

@@ -71,10 +71,12 @@ pub(crate) fn publish_surely(addrs: &[SocketAddr], path: &str, key: &str, text: 
     unreachable!("there is an address")
 }
 
-/// `None` if the broker is away.
+/// `None` if the broker is away, or the node has ended by now.
 fn try_publish(addr: SocketAddr, request: &[u8]) -> Option<Id> {
     let mut peer = Peer::connect(addr);
-    peer.send(request);
+    if !peer.is_answered(request) {
+        return None;
+    }
     let response = peer.response();
     if response.status == 503 {
         assert!(response.field("retry-after").is_some(), "{response:?}");

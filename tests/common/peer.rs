@@ -377,6 +377,12 @@ impl Peer {
         }
     }
 
+    /// Sends a request. Whether anything is answered before the stream ends.
+    pub(crate) fn is_answered(&mut self, request: impl AsRef<[u8]>) -> bool {
+        self.try_send(request.as_ref());
+        matches!(self.receive(), Ok(1..))
+    }
+
     /// Reads once; the stream must not end.
     fn receive_more(&mut self) {
         if self.consumed == self.received.len() {

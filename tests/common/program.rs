@@ -8,8 +8,10 @@
 use std::env;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Capture;
 
@@ -22,10 +24,22 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// A port of the loopback interface that nobody has yet, for programs that cannot pick one themselves.
+/// Where no kernel takes a port that it picks itself, so that nobody else gets one in the meantime.
+const PORTS: Range<u32> = 10_000..30_000;
+
+/// A port of the loopback interface that nobody has yet, for programs that cannot pick one themselves. No other test gets
+/// it.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Tests that run in several processes at once begin at different ports.
+    let first = std::process::id().wrapping_mul(997);
+    let ports = PORTS.map(|_| {
+        let place = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + place % (PORTS.end - PORTS.start);
+        u16::try_from(port).expect("it is below 65,536")
+    });
+    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.next().expect("a free port")
 }
 
 /// A program that runs, ended when the test is over.

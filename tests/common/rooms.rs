@@ -177,6 +177,11 @@ impl Listener {
     /// The same with more fields in the request.
     pub(crate) fn v1_with(mut peer: Peer, path: &str, fields: &[&str]) -> Self {
         peer.send(upgrade_to(path, &[&[OFFER], fields].concat()));
+        Self::v1_answered(peer)
+    }
+
+    /// The same where the request was sent and its answer was not read yet.
+    pub(crate) fn v1_answered(mut peer: Peer) -> Self {
         peer.expect_upgrade_v1();
         Self::over(peer, false)
     }
