@@ -1,4 +1,4 @@
-//! What is known of a client's socket: edge-triggered readiness is a fact to remember until a call says
+//! What is known of a connected socket: edge-triggered readiness is a fact to remember until a call says
 //! otherwise.
 
 use std::io::{self, ErrorKind};
@@ -21,7 +21,7 @@ pub trait Stream: io::Read + io::Write {
 
 /// What may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Input {
+pub(crate) enum Input {
     /// Nothing; what comes will be announced.
     Drained,
     /// Something, perhaps.
@@ -47,7 +47,7 @@ pub enum Fill {
 
 impl Input {
     #[inline]
-    pub(super) fn note_ready(&mut self, readable: bool, hung_up: bool) {
+    pub(crate) fn note_ready(&mut self, readable: bool, hung_up: bool) {
         match self {
             Self::Drained | Self::Ready | Self::HungUp if hung_up => *self = Self::HungUp,
             Self::Drained if readable => *self = Self::Ready,
@@ -56,7 +56,7 @@ impl Input {
     }
 
     #[inline]
-    pub(super) fn may_bring_something(self) -> bool {
+    pub(crate) fn may_bring_something(self) -> bool {
         matches!(self, Self::Ready | Self::HungUp)
     }
 
@@ -67,7 +67,7 @@ impl Input {
 
     /// Reads once.
     #[inline]
-    pub(super) fn fill(&mut self, stream: &mut impl Stream, buffer: &mut [u8]) -> Fill {
+    pub(crate) fn fill(&mut self, stream: &mut impl Stream, buffer: &mut [u8]) -> Fill {
         loop {
             match stream.read(buffer) {
                 Ok(0) => {

@@ -1,11 +1,14 @@
 //! One connection to the broker, from the lookup of its name to its end.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use socket2::SockRef;
+
+use crate::client::Fill;
+use crate::client::socket::Input;
 
 /// Readiness is edge-triggered: a fact to remember until a call says otherwise.
 pub(super) enum Connection {
@@ -21,7 +24,7 @@ pub(super) enum Connection {
     Open {
         stream: TcpStream,
         addr: SocketAddr,
-        is_readable: bool,
+        input: Input,
         is_writable: bool,
     },
 }
@@ -54,17 +57,15 @@ impl Connection {
         *self = Self::Closed;
     }
 
-    pub(super) fn note_ready(&mut self, readable: bool, writable: bool) {
+    pub(super) fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
         match self {
             Self::Closed | Self::LookingUp => {}
-            Self::Connecting { is_announced, .. } => *is_announced |= writable,
+            Self::Connecting { is_announced, .. } => *is_announced |= writable || hung_up,
             Self::Open {
-                is_readable,
-                is_writable,
-                ..
+                input, is_writable, ..
             } => {
-                *is_readable |= readable;
-                *is_writable |= writable;
+                input.note_ready(readable, hung_up);
+                *is_writable |= writable || hung_up;
             }
         }
     }
@@ -94,7 +95,8 @@ impl Connection {
             *self = Self::Open {
                 stream,
                 addr,
-                is_readable: true,
+                // Its end may have been announced with it.
+                input: Input::HungUp,
                 is_writable: true,
             };
         }
@@ -103,36 +105,22 @@ impl Connection {
 
     /// Whether there may be something to read.
     pub(super) fn has_input(&self) -> bool {
-        matches!(
-            self,
-            Self::Open {
-                is_readable: true,
-                ..
-            }
-        )
+        matches!(self, Self::Open { input, .. } if input.may_bring_something())
     }
 
     /// What has come; `None` if nothing has.
     pub(super) fn read<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
-        let Self::Open {
-            stream,
-            is_readable: is_readable @ true,
-            ..
-        } = self
-        else {
+        let Self::Open { stream, input, .. } = self else {
             return Ok(None);
         };
-        loop {
-            match stream.read(buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(len) => return Ok(buffer.get(..len)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    *is_readable = false;
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            }
+        if !input.may_bring_something() {
+            return Ok(None);
+        }
+        match input.fill(stream, buffer) {
+            Fill::Bytes(len) => Ok(buffer.get(..len)),
+            Fill::Nothing => Ok(None),
+            Fill::EndOfStream => Err(ErrorKind::UnexpectedEof.into()),
+            Fill::Broken(kind) => Err(kind.into()),
         }
     }
 

@@ -131,9 +131,8 @@ impl Broker {
     /// The poll has told something of a connection.
     pub(super) fn note_ready(&mut self, line: Line, event: &Event) {
         let is_over = event.is_error() || event.is_read_closed() || event.is_write_closed();
-        let is_readable = event.is_readable() || is_over;
-        let is_writable = event.is_writable() || is_over;
-        self.connection(line).note_ready(is_readable, is_writable);
+        self.connection(line)
+            .note_ready(event.is_readable(), event.is_writable(), is_over);
     }
 
     /// Reads what has come, before the engine's turn.
