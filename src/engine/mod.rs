@@ -15,6 +15,7 @@ mod drain;
 mod expiry;
 mod forwarded;
 mod read;
+mod receive;
 mod scrape;
 mod shared;
 mod timeouts;
