@@ -2,15 +2,23 @@
 
 use super::Engine;
 use super::answer::{self, Publisher};
-use super::clients::Admission;
+use super::clients::{Admission, Slot};
+use super::expiry::Expiries;
 use super::forwarded::{known_peer, move_seat};
-use crate::client::Stream;
+use super::shared::Shared;
+use crate::access::Grant;
+use crate::client::{Client, Stream};
+use crate::config::Config;
+use crate::http::Date;
 use crate::http::manner::Manner;
 use crate::http::status::Refusal;
 use crate::id::ClientId;
+use crate::limits::PerIpLimit;
 use crate::observe::Metrics;
 use crate::room::{Hub, Membership};
-use crate::session::{Closing, Codec, Context, Event};
+use crate::session::{Closing, Codec, Context, Event, Listen, Publication, Session};
+use crate::time::Tick;
+use crate::ws::deflate::Inflater;
 
 /// What came of the bytes of one read.
 #[derive(Default)]
@@ -35,26 +43,6 @@ struct Received {
 }
 
 impl Received {
-    /// Publishes a message of a member.
-    #[inline]
-    fn publish(
-        &mut self,
-        text: &str,
-        membership: Option<Membership>,
-        hub: &mut Hub,
-        metrics: &mut Metrics,
-    ) {
-        self.count += 1;
-        let Some(Membership { room, .. }) = membership else {
-            return;
-        };
-        let sealed = hub.publish(room, text);
-        let members = hub.members(room).len();
-        metrics.websocket_messages += 1;
-        metrics.deliveries += members as u64;
-        self.offers += sealed * members;
-    }
-
     /// A request was answered: that was the connection's last unless it is kept.
     fn note_answered(&mut self, is_kept: bool) {
         if !is_kept {
@@ -69,6 +57,101 @@ impl Received {
             self.deferred_len = rest_len;
         }
         self.closing.is_some() || self.is_turned_away || has_to_wait
+    }
+}
+
+/// What the events of a client reach beside its own session.
+struct Reach<'a> {
+    id: ClientId,
+    now: Tick,
+    config: &'a Config,
+    date: &'a Date,
+    inflater: &'a mut Inflater,
+    hub: &'a mut Hub,
+    metrics: &'a mut Metrics,
+    expiries: &'a mut Expiries,
+    per_ip: &'a mut PerIpLimit,
+    refused_count: &'a mut usize,
+    shared: &'a mut Option<Box<Shared>>,
+    /// How many bytes may wait for the stream that rooms are shared by.
+    waiting_max: usize,
+}
+
+impl Reach<'_> {
+    /// A message of a WebSocket.
+    #[inline]
+    fn publish(&mut self, text: &str, session: &mut Session, received: &mut Received) {
+        received.count += 1;
+        if let Some(shared) = self.shared {
+            self.metrics.websocket_messages += 1;
+            let passed = shared.say(text, self.id, session, self.hub, self.waiting_max);
+            received.closing = passed.err();
+        } else if let Some(Membership { room, .. }) = session.membership() {
+            let sealed = self.hub.publish(room, text);
+            let members = self.hub.members(room).len();
+            self.metrics.websocket_messages += 1;
+            self.metrics.deliveries += members as u64;
+            received.offers += sealed * members;
+        }
+    }
+
+    /// The client stays, with what it was granted.
+    fn open<S: Stream>(&mut self, grant: Grant, client: &mut Client<S>) {
+        client.open(self.id, self.now, &self.config.timeouts, self.metrics);
+        self.expiries.insert(grant, self.id);
+    }
+
+    fn listen<S: Stream>(
+        &mut self,
+        listen: Listen,
+        client: &mut Client<S>,
+        received: &mut Received,
+    ) {
+        let Some((session, outbox)) = client.session() else {
+            return;
+        };
+        let Self {
+            id,
+            date,
+            hub,
+            metrics,
+            shared,
+            ..
+        } = self;
+        let grant = listen.grant;
+        let refused = answer::listen(listen, *id, session, outbox, hub, metrics, shared);
+        received.closing =
+            refused.map(|(refusal, manner)| Closing::refused(refusal, &manner, date));
+        received.joined = u8::from(session.is_member());
+        self.open(grant, client);
+    }
+
+    /// A publication by a request.
+    fn post<S: Stream>(
+        &mut self,
+        publication: Publication,
+        client: &mut Client<S>,
+        received: &mut Received,
+    ) {
+        let mut publisher = Publisher {
+            id: self.id,
+            client,
+            config: self.config,
+            date: self.date,
+            now: self.now,
+            metrics: self.metrics,
+        };
+        let is_kept = publication.manner.is_kept;
+        match self.shared {
+            None => received.offers += publisher.publish(&publication, self.hub),
+            Some(shared) => {
+                let passed = publisher.pass_on(publication, shared, self.waiting_max);
+                received.awaits_answer = passed;
+            }
+        }
+        if !received.awaits_answer {
+            received.note_answered(is_kept);
+        }
     }
 }
 
@@ -112,7 +195,7 @@ impl<S: Stream> Engine<S> {
     }
 
     #[inline]
-    fn receive_events(&mut self, id: ClientId, mut input: &mut [u8]) -> Option<Received> {
+    fn receive_events(&mut self, id: ClientId, input: &mut [u8]) -> Option<Received> {
         let (unavailable, is_ready) = (self.unavailable(id), self.is_ready());
         let waiting_max = self
             .config
@@ -144,78 +227,72 @@ impl<S: Stream> Engine<S> {
             unavailable,
             is_ready,
         };
-        let mut received = Received::default();
+        let mut reach = Reach {
+            id,
+            now: *now,
+            config,
+            date,
+            inflater,
+            hub,
+            metrics,
+            expiries,
+            per_ip,
+            refused_count,
+            shared,
+            waiting_max,
+        };
         let private_len = slot.client.private_len();
-        // A client that is being closed has no session: its bytes are discarded.
-        while let Some((session, outbox)) = slot.client.session()
-            && !received.is_done(input.len())
-        {
-            let codec = Codec {
-                inflater,
-                deflater: hub.deflater(),
-            };
-            match session.receive(&mut input, outbox, &context, codec) {
-                Some(Event::Message(text)) => match shared {
-                    None => received.publish(&text, session.membership(), hub, metrics),
-                    Some(shared) => {
-                        received.count += 1;
-                        metrics.websocket_messages += 1;
-                        let passed = shared.say(&text, id, session, hub, waiting_max);
-                        received.closing = passed.err();
-                    }
-                },
-                Some(Event::Served) => received.count += 1,
-                Some(Event::Pong) => {
-                    received.count += 1;
-                    slot.client.timers_mut().note_pong(*now, &config.timeouts);
-                }
-                Some(Event::Answered) => {}
-                Some(Event::Forwarded(client)) => {
-                    let has_place = move_seat(slot, client, per_ip, refused_count, &mut context);
-                    received.is_turned_away = !has_place;
-                }
-                Some(Event::OpenedEcho { grant, window }) => {
-                    session.enter_echo(window);
-                    slot.client.open(id, *now, &config.timeouts, metrics);
-                    expiries.insert(grant, id);
-                }
-                Some(Event::Listens(listen)) => {
-                    let grant = listen.grant;
-                    received.closing =
-                        answer::listen(listen, id, session, outbox, hub, metrics, shared)
-                            .map(|(refusal, manner)| Closing::refused(refusal, &manner, date));
-                    received.joined = u8::from(session.is_member());
-                    slot.client.open(id, *now, &config.timeouts, metrics);
-                    expiries.insert(grant, id);
-                }
-                Some(Event::Publishes(publication)) => {
-                    let mut publisher = Publisher {
-                        id,
-                        client: &mut slot.client,
-                        config,
-                        date,
-                        now: *now,
-                        metrics,
-                    };
-                    let is_kept = publication.manner.is_kept;
-                    match shared {
-                        None => received.offers += publisher.publish(&publication, hub),
-                        Some(shared) => {
-                            let passed = publisher.pass_on(publication, shared, waiting_max);
-                            received.awaits_answer = passed;
-                        }
-                    }
-                    if !received.awaits_answer {
-                        received.note_answered(is_kept);
-                    }
-                }
-                Some(Event::Scrapes(manner)) => received.scrape = Some(manner),
-                Some(Event::Closing(closing)) => received.closing = Some(closing),
-                None => break,
-            }
-        }
+        let received = take_events(input, slot, &mut context, &mut reach);
         self.private_len = self.private_len + slot.client.private_len() - private_len;
         slot.client.note_progress(*now, &config.timeouts);
         Some(received)
     }
+}
+
+/// Takes all events of the input, or as many as a turn is to bring.
+#[inline]
+fn take_events<S: Stream>(
+    mut input: &mut [u8],
+    slot: &mut Slot<S>,
+    context: &mut Context<'_>,
+    reach: &mut Reach<'_>,
+) -> Received {
+    let mut received = Received::default();
+    // A client that is being closed has no session: its bytes are discarded.
+    while let Some((session, outbox)) = slot.client.session()
+        && !received.is_done(input.len())
+    {
+        let codec = Codec {
+            inflater: reach.inflater,
+            deflater: reach.hub.deflater(),
+        };
+        match session.receive(&mut input, outbox, context, codec) {
+            Some(Event::Message(text)) => reach.publish(&text, session, &mut received),
+            Some(Event::Served) => received.count += 1,
+            Some(Event::Pong) => {
+                received.count += 1;
+                let timers = slot.client.timers_mut();
+                timers.note_pong(reach.now, &reach.config.timeouts);
+            }
+            Some(Event::Answered) => {}
+            Some(Event::Forwarded(peer)) => {
+                let has_place = move_seat(slot, peer, reach.per_ip, reach.refused_count, context);
+                received.is_turned_away = !has_place;
+            }
+            Some(Event::OpenedEcho { grant, window }) => {
+                session.enter_echo(window);
+                reach.open(grant, &mut slot.client);
+            }
+            Some(Event::Listens(listen)) => {
+                reach.listen(listen, &mut slot.client, &mut received);
+            }
+            Some(Event::Publishes(publication)) => {
+                reach.post(publication, &mut slot.client, &mut received);
+            }
+            Some(Event::Scrapes(manner)) => received.scrape = Some(manner),
+            Some(Event::Closing(closing)) => received.closing = Some(closing),
+            None => break,
+        }
+    }
+    received
 }
