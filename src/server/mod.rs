@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::engine::{Accepted, Engine, Network};
 use crate::http::route::Role;
 use crate::id::ClientId;
+use crate::time::Now;
 
 use broker::Broker;
 use clock::Clock;
@@ -93,76 +94,89 @@ impl Server {
     ///
     /// # Errors
     /// Polling failed.
-    pub fn run(self, settings: &mut impl Reload) -> io::Result<()> {
-        let Self {
-            mut poll,
-            mut listeners,
-            mut signals,
-            mut broker,
-            mut engine,
-            mut clock,
-        } = self;
+    pub fn run(mut self, settings: &mut impl Reload) -> io::Result<()> {
         let mut notifier = Notifier::from_env();
-        notifier.ready(&listeners.describe()?);
+        notifier.ready(&self.listeners.describe()?);
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
-        while !engine.is_shut_down() {
-            let wait = clock.until(engine.next_due());
-            let wait = match shared(&mut broker, &mut engine) {
-                Some((broker, backplane)) if broker.has_input(backplane) => Duration::ZERO,
-                _ => wait,
-            };
-            let wait = wait.min(notifier.until_due(clock.running()));
-            match poll.poll(&mut events, Some(wait)) {
+        while !self.engine.is_shut_down() {
+            let wait = self.wait().min(notifier.until_due(self.clock.running()));
+            match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
                 polled => polled?,
             }
-            let now = clock.read();
-            notifier.keep_alive(clock.running());
+            let now = self.clock.read();
+            notifier.keep_alive(self.clock.running());
             for event in &events {
                 match event.token() {
-                    SIGNALS => {
-                        for signal in signals.pending() {
-                            if signal == SIGHUP {
-                                reload::reload(&mut engine, settings);
-                                continue;
-                            }
-                            info!(clients = engine.client_count(), "shutting down");
-                            notifier.stopping();
-                            engine.begin_shutdown(now.tick);
-                        }
-                    }
-                    token => {
-                        if let Some((role, place)) = listener_of(token) {
-                            listeners.note_ready(role, place);
-                            engine.note_acceptable(role);
-                        } else if let Some(line) = broker_line_of(token) {
-                            if let Some(broker) = &mut broker {
-                                broker.note_ready(line, event);
-                            }
-                        } else {
-                            note_ready(&mut engine, token, event);
-                        }
-                    }
+                    SIGNALS => self.take_signals(now, settings, &mut notifier),
+                    token => self.note_ready(token, event),
                 }
             }
-            if engine.is_drain_due(now.tick) {
-                listeners.prepare_to_close(poll.registry());
-            }
-            if let Some((broker, backplane)) = shared(&mut broker, &mut engine) {
-                broker.before_turn(backplane, poll.registry());
-            }
-            let mut network = Accepting {
-                listeners: &mut listeners,
-                registry: poll.registry(),
-            };
-            engine.turn(&mut network, now);
-            if let Some((broker, backplane)) = shared(&mut broker, &mut engine) {
-                broker.after_turn(backplane, poll.registry());
-            }
-            engine.note_turn(clock.since_last_read());
+            self.turn(now);
         }
         Ok(())
     }
+
+    /// How long the poll may wait for readiness.
+    fn wait(&mut self) -> Duration {
+        let wait = self.clock.until(self.engine.next_due());
+        match shared(&mut self.broker, &mut self.engine) {
+            Some((broker, backplane)) if broker.has_input(backplane) => Duration::ZERO,
+            _ => wait,
+        }
+    }
+
+    fn take_signals(&mut self, now: Now, settings: &mut impl Reload, notifier: &mut Notifier) {
+        for signal in self.signals.pending() {
+            if signal == SIGHUP {
+                reload::reload(&mut self.engine, settings);
+                continue;
+            }
+            info!(clients = self.engine.client_count(), "shutting down");
+            notifier.stopping();
+            self.engine.begin_shutdown(now.tick);
+        }
+    }
+
+    #[inline]
+    fn note_ready(&mut self, token: Token, event: &Event) {
+        if let Some((role, place)) = listener_of(token) {
+            self.listeners.note_ready(role, place);
+            self.engine.note_acceptable(role);
+        } else if let Some(line) = broker_line_of(token) {
+            if let Some(broker) = &mut self.broker {
+                broker.note_ready(line, event);
+            }
+        } else if let Some(id) = id_of(token) {
+            let (readable, writable) = (event.is_readable(), event.is_writable());
+            self.engine
+                .note_ready(id, readable, writable, is_hung_up(event));
+        }
+    }
+
+    fn turn(&mut self, now: Now) {
+        let registry = self.poll.registry();
+        if self.engine.is_drain_due(now.tick) {
+            self.listeners.prepare_to_close(registry);
+        }
+        if let Some((broker, backplane)) = shared(&mut self.broker, &mut self.engine) {
+            broker.before_turn(backplane, registry);
+        }
+        let mut network = Accepting {
+            listeners: &mut self.listeners,
+            registry,
+        };
+        self.engine.turn(&mut network, now);
+        if let Some((broker, backplane)) = shared(&mut self.broker, &mut self.engine) {
+            broker.after_turn(backplane, registry);
+        }
+        self.engine.note_turn(self.clock.since_last_read());
+    }
+}
+
+/// Whether no more bytes, or none but those that are there, come from the peer. No other edge tells of it.
+fn is_hung_up(event: &Event) -> bool {
+    event.is_read_closed() || event.is_write_closed() || event.is_error()
 }
 
 /// What the connections to the broker are for, where there are any.
@@ -171,13 +185,6 @@ fn shared<'a>(
     engine: &'a mut Engine<TcpStream>,
 ) -> Option<(&'a mut Broker, &'a mut Backplane)> {
     broker.as_mut().zip(engine.backplane_mut())
-}
-
-fn note_ready(engine: &mut Engine<TcpStream>, token: Token, event: &Event) {
-    if let Some(id) = id_of(token) {
-        let is_hung_up = event.is_read_closed() || event.is_write_closed() || event.is_error();
-        engine.note_ready(id, event.is_readable(), event.is_writable(), is_hung_up);
-    }
 }
 
 /// The listeners and the poll's registry.

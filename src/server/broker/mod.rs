@@ -16,6 +16,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Waker};
 
+use super::is_hung_up;
 use super::token::{BROKER_LOOKUP, broker_token};
 use crate::backplane::{Backplane, Line, Settings};
 use crate::config::{BrokerUrl, Config, PUBLICATION_LEN_MAX};
@@ -130,9 +131,9 @@ impl Broker {
 
     /// The poll has told something of a connection.
     pub(super) fn note_ready(&mut self, line: Line, event: &Event) {
-        let is_over = event.is_error() || event.is_read_closed() || event.is_write_closed();
+        let (readable, writable) = (event.is_readable(), event.is_writable());
         self.connection(line)
-            .note_ready(event.is_readable(), event.is_writable(), is_over);
+            .note_ready(readable, writable, is_hung_up(event));
     }
 
     /// Reads what has come, before the engine's turn.
