@@ -4,7 +4,6 @@
 //! have something new and on their members, not on how many rooms there are.
 
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::member::{Here, Joined, Listening, Membership};
 use super::pool::{HistoryBounds, Pool};
 use super::recency::Recency;
 use super::room::Room;
+pub use super::room_id::RoomId;
 use crate::id::ClientId;
 use crate::observe::CompressionCounts;
 use crate::time::{Deadlines, Tick};
@@ -27,30 +27,6 @@ use crate::ws::deflate::Deflater;
 const IS_KEPT: &str = "a room is kept while it has members";
 /// How long a room is remembered when it has neither listeners nor history.
 pub const ROOM_MEMORY: Duration = Duration::from_secs(300);
-
-/// A room's place among all rooms. It counts from one, so that no place at all takes no more memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RoomId(NonZeroU32);
-
-impl RoomId {
-    pub(super) fn from_index(index: usize) -> Self {
-        let index = u32::try_from(index).expect("rooms are fewer than 32 bits count");
-        Self::from_entry(index)
-    }
-
-    /// As it stands in the deadlines.
-    pub(super) fn from_entry(index: u32) -> Self {
-        Self(NonZeroU32::MIN.saturating_add(index))
-    }
-
-    pub(super) fn entry(self) -> u32 {
-        self.0.get() - 1
-    }
-
-    pub(super) fn index(self) -> usize {
-        self.entry() as usize
-    }
-}
 
 /// The bounds on rooms.
 #[derive(Debug, Clone, Copy)]
@@ -355,6 +331,8 @@ mod tests {
     use super::super::framing::Framing;
     use super::super::notice::Answer;
     use super::super::start::Start;
+    use std::num::NonZeroU32;
+
     use super::*;
 
     const MANY: Bounds = Bounds {

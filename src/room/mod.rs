@@ -21,6 +21,7 @@ pub mod pool;
 mod recency;
 #[expect(clippy::module_inception, reason = "a hub has rooms")]
 mod room;
+mod room_id;
 mod shared;
 pub mod start;
 mod upkeep;

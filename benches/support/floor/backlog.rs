@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::net::{SendFlags, send};
 
 use super::super::poller::{INPUT_AND_ROOM, Poller};
-use super::{ByDescriptor, descriptor, take};
+use super::descriptor::{ByDescriptor, descriptor, take};
 
 /// What a client that does not read may make the floor keep, so that a bench with laggards does not eat the machine.
 const BACKLOG_MAX: usize = 1024 * 1024;

@@ -7,13 +7,14 @@
 
 mod backlog;
 mod deflater;
+mod descriptor;
 mod request;
 mod room;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -24,6 +25,7 @@ use super::poller::{INPUT, Poller};
 use super::server::announce;
 use backlog::Backlog;
 use deflater::Deflater;
+use descriptor::{ByDescriptor, descriptor, take};
 use request::{Request, Taken, take_frames, take_posts};
 use room::{Kind, Room};
 
@@ -52,9 +54,6 @@ fn listen() -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
-
-/// What belongs to one descriptor; where it is empty, as it mostly is, it costs nothing.
-type ByDescriptor<T> = HashMap<usize, T>;
 
 /// Where a descriptor stands.
 #[derive(Clone, Copy)]
@@ -336,18 +335,4 @@ fn member<'a>(rooms: &'a [Room], seats: &[Option<Seat>], fd: usize) -> Option<&'
     let seat = (*seats.get(fd)?)?;
     let room = rooms.get(seat.room as usize)?;
     room.audience(seat.kind).members.get(seat.place as usize)
-}
-
-fn descriptor(socket: &OwnedFd) -> usize {
-    // A descriptor that is open is never negative.
-    usize::try_from(socket.as_raw_fd()).unwrap_or(usize::MAX)
-}
-
-/// Takes what belongs to `fd`, without hashing where nothing belongs to anybody.
-fn take<T>(map: &mut ByDescriptor<T>, fd: usize) -> Option<T> {
-    if map.is_empty() {
-        None
-    } else {
-        map.remove(&fd)
-    }
 }

@@ -1,14 +1,13 @@
 //! Where a reader that is behind stands in a room's log, and the frame of which it has a part.
 
+mod forming;
+
 use super::batch::Batch;
 use super::frame::{Content, Frame};
-use super::framing::{Framing, GATHER_LEN, Gather, JOINED_TEXT_MAX};
+use super::framing::{Framing, GATHER_LEN};
 use super::hub::{Hub, RoomId};
-use super::id::Id;
 use super::log::Log;
-use super::notice;
 use super::pool::Pool;
-use crate::ws::frame::ServerHeader;
 
 /// A place in a room's log. While it stands at a batch, that batch and all behind it are kept: a cursor is
 /// therefore given back by [`Cursor::release`], never just dropped.
@@ -244,111 +243,6 @@ impl Cursor {
         self.batch = batch;
         log.pin(batch, pool);
         log.unpin(left, pool);
-    }
-
-    /// Appends what is left of a frame to `out`, as far as `max` bytes go.
-    fn copy(&self, frame: &Frame, log: &Log, max: usize, out: &mut Vec<u8>) {
-        let mut gather = Gather {
-            skip: frame.written,
-            max,
-            out,
-        };
-        match &frame.content {
-            Content::Notice(bytes) => _ = gather.push(bytes),
-            Content::Whole => {
-                let batch = log.batch(self.batch);
-                gather.push(batch.map_or(&[], |batch| batch.whole(frame.framing)));
-            }
-            Content::Bodies {
-                batches,
-                first_offset,
-                header,
-            } => {
-                let numbers = self.batch..self.batch + batches;
-                let bodies = numbers.filter_map(|number| log.batch(number));
-                let mut bodies = bodies.map(|batch| batch.body(frame.framing));
-                let first = bodies.next().unwrap_or_default();
-                let header = header.as_ref().map_or(&[][..], ServerHeader::as_bytes);
-                let _ = gather.push(header)
-                    && gather.push(first.get(*first_offset..).unwrap_or_default())
-                    && bodies
-                        .all(|body| gather.push(frame.framing.separator()) && gather.push(body));
-            }
-        }
-    }
-
-    /// Makes a frame of what waits, as much as may travel together.
-    fn form_frame(&mut self, log: &mut Log, pool: &mut Pool) {
-        self.frame = if self.skipped > 0 {
-            Some(self.form_notice(log))
-        } else {
-            self.form_bodies(log, pool)
-        };
-    }
-
-    fn form_notice(&self, log: &Log) -> Frame {
-        let position = Id {
-            epoch: log.epoch(),
-            seq: log.messages_before(self.batch),
-        };
-        let bytes = notice::gap(self.framing, position, Some(self.skipped));
-        Frame {
-            len: bytes.len(),
-            content: Content::Notice(bytes),
-            framing: self.framing,
-            written: 0,
-        }
-    }
-
-    fn form_bodies(&self, log: &mut Log, pool: &mut Pool) -> Option<Frame> {
-        let stop = self.stop(log);
-        let mut framing = self.framing;
-        let (mut batches, mut len, mut text_len, mut first_offset) = (0, 0, 0, 0);
-        while self.batch + batches < stop {
-            let number = self.batch + batches;
-            log.build(number, self.framing, pool);
-            let batch = log.batch(number)?;
-            let carried = match batches {
-                // Compressed bodies have no place to begin at but the first.
-                0 if self.skip > 0 => self.framing.plain(),
-                _ => batch.framing_for(self.framing),
-            };
-            let separator_len = if batches == 0 {
-                0
-            } else {
-                framing.separator().len()
-            };
-            let joined_text_len = text_len + separator_len + batch.body(carried.plain()).len();
-            if batches == 0 {
-                framing = carried;
-                if self.skip > 0 {
-                    first_offset = batch.offset(self.skip, framing, log.epoch());
-                }
-            } else if carried != framing || joined_text_len > JOINED_TEXT_MAX {
-                break;
-            }
-            text_len = joined_text_len;
-            len += separator_len + batch.body(framing).len();
-            batches += 1;
-        }
-        len -= first_offset.min(len);
-        let header = self.framing.is_joined().then(|| framing.header(len));
-        let header_len = header.as_ref().map_or(0, |header| header.as_bytes().len());
-        let content = match (batches, first_offset) {
-            (0, _) => return None,
-            (1, 0) => Content::Whole,
-            _ => Content::Bodies {
-                batches,
-                first_offset,
-                header,
-            },
-        };
-        Some(Frame {
-            content,
-            framing,
-            len: header_len + len,
-            written: 0,
-        })
     }
 
     /// The number of the first batch that the reader does not get, or not yet.

@@ -4,6 +4,8 @@
 //! cursor stands at it or before it; then it is history, and goes when it is the oldest and the bounds on
 //! history say so. Its buffer serves a later batch, so that in the steady state nothing is allocated.
 
+mod retire;
+
 use std::collections::VecDeque;
 use std::mem;
 
@@ -12,7 +14,6 @@ use super::form::Form;
 use super::framing::{DERIVED, Framing};
 use super::id::{Epoch, Id};
 use super::pool::Pool;
-use crate::time::Tick;
 
 /// A list is too long for what is in it when it has room for so many times as much,
 const SPARSE: usize = 4;
@@ -252,75 +253,6 @@ impl Log {
             batch.cursors -= 1;
         }
         self.trim(pool);
-    }
-
-    /// Lets the oldest batches go as far as nobody needs them and the bounds on history say so.
-    pub(super) fn trim(&mut self, pool: &mut Pool) {
-        self.retire(pool);
-        while self.first < self.needed
-            && self
-                .sealed
-                .front()
-                .is_some_and(|batch| self.is_beyond_bounds(batch, pool))
-        {
-            self.drop_oldest(pool);
-        }
-    }
-
-    /// Makes history of the batches that no reader needs any more. Their framings go.
-    fn retire(&mut self, pool: &mut Pool) {
-        while self.needed < self.offered {
-            let number = self.needed;
-            let Some(batch) = self.batch_mut(number).filter(|batch| batch.cursors == 0) else {
-                return;
-            };
-            let len = batch.held_len();
-            if let Some(forms) = batch.take_forms() {
-                pool.put_forms(forms);
-            }
-            let kept_len = batch.held_len();
-            self.held_len = self.held_len + kept_len - len;
-            pool.needed_len -= len;
-            pool.history_len += kept_len;
-            self.needed += 1;
-        }
-    }
-
-    /// Whether the oldest batch need not be kept.
-    fn is_beyond_bounds(&self, oldest: &Batch, pool: &Pool) -> bool {
-        let Pool { bounds, now, .. } = pool;
-        let messages_behind = self.head() - oldest.messages_with();
-        messages_behind >= bounds.messages
-            || self.held_len > bounds.len
-            || oldest.sealed_at().after(bounds.age) <= *now
-    }
-
-    /// Lets the oldest batch go if it is history. Whether it was.
-    pub(super) fn drop_oldest(&mut self, pool: &mut Pool) -> bool {
-        if self.first >= self.needed {
-            return false;
-        }
-        let Some(mut batch) = self.sealed.pop_front() else {
-            return false;
-        };
-        if self.sealed.capacity() > SPARSE * self.sealed.len() + SEALED_MIN {
-            // A history that was long once does not keep its place.
-            self.sealed.shrink_to(2 * self.sealed.len());
-        }
-        let len = batch.held_len();
-        self.first += 1;
-        self.held_len -= len;
-        pool.history_len -= len;
-        pool.texts.put(batch.take_buffer());
-        true
-    }
-
-    /// When the oldest history is too old; [`Tick::NEVER`] if there is none.
-    pub(super) fn expires(&self, pool: &Pool) -> Tick {
-        let oldest = self.sealed.front();
-        oldest.map_or(Tick::NEVER, |batch| {
-            batch.sealed_at().after(pool.bounds.age)
-        })
     }
 
     /// Goes on behind `position`; all that is kept is let go. It must have been offered to everybody, and no cursor may
