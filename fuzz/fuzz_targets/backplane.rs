@@ -3,6 +3,7 @@
 //! node.
 #![no_main]
 
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/backplane/node.rs"]
 mod node;
 #[path = "../../tests/common/stream.rs"]
