@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::access::{HOST, bearer, token, unix_seconds};
 use crate::common::folder::Folder;
 use crate::common::token::{KEY, mint_with};
-use crate::common::wire::{TEXT, request};
+use crate::common::wire::{TEXT, get, request};
 use crate::common::{Peer, Server};
 use crate::lifecycle::on_free_port;
 use crate::listeners::end;
@@ -176,16 +176,21 @@ fn the_filter_of_the_log_stays_where_a_file_is_wrong() {
     file.write("log = 'debug'\nallow-host = 'a/b'\n");
     reload(&server, REFUSED, 1);
     drop(server.join());
+    // Its end is noticed before what is asked behind it is answered.
+    let mut peer = server.connect();
+    peer.send(get("/healthz"));
+    assert_eq!(peer.response().status, 200);
     file.write("log = 'debug'\n");
     reload(&server, READ, 1);
-    drop(server.join());
-    server.wait_for_log(&["DEBUG", "connection closed"]);
+    drop((server.join(), peer));
+    server.wait_for_log_lines(&["DEBUG", "connection closed"], 2);
     let mut server = server;
     server.signal("TERM");
     assert!(server.wait_for_exit().success());
     let (_, log) = server.output();
     let closed = log.iter().filter(|line| line.contains("connection closed"));
-    assert_eq!(closed.count(), 1, "{log:#?}");
+    // The one that joined last, and the one that asked.
+    assert_eq!(closed.count(), 2, "{log:#?}");
 }
 
 #[test]
