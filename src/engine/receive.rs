@@ -78,6 +78,37 @@ struct Reach<'a> {
 }
 
 impl Reach<'_> {
+    /// Publishes the short messages at the front of the input, which need no events. Whether there were any.
+    #[inline]
+    fn publish_short(
+        &mut self,
+        session: &mut Session,
+        input: &mut &mut [u8],
+        received: &mut Received,
+    ) -> bool {
+        let message_max = self.config.chat.max_message;
+        let (None, Some((reader, room))) = (&self.shared, session.talker()) else {
+            return false;
+        };
+        let members = self.hub.members(room).len();
+        let mut count = 0;
+        while received.offers == 0 {
+            match reader.next_short(input, message_max) {
+                Ok(Some(text)) => received.offers = self.hub.publish(room, text) * members,
+                Ok(None) => break,
+                Err(error) => {
+                    received.closing = Some(Closing::failed(error));
+                    break;
+                }
+            }
+            count += 1;
+        }
+        received.count += count;
+        self.metrics.websocket_messages += u64::from(count);
+        self.metrics.deliveries += u64::from(count) * members as u64;
+        count > 0 || received.closing.is_some()
+    }
+
     /// A message of a WebSocket.
     #[inline]
     fn publish(&mut self, text: &str, session: &mut Session, received: &mut Received) {
@@ -262,6 +293,9 @@ fn take_events<S: Stream>(
     while let Some((session, outbox)) = slot.client.session()
         && !received.is_done(input.len())
     {
+        if reach.publish_short(session, &mut input, &mut received) {
+            continue;
+        }
         let codec = Codec {
             inflater: reach.inflater,
             deflater: reach.hub.deflater(),

@@ -272,9 +272,29 @@ pub fn push_line(message: &str, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(message.as_bytes());
     let added = out.split_at_mut(start).1;
-    if memchr::memchr2(b'\n', b'\r', added).is_some() {
+    if has_line_end(added) {
         replace_line_ends(added);
     }
+}
+
+/// Whether there is a newline or carriage return.
+#[inline]
+fn has_line_end(text: &[u8]) -> bool {
+    // Hardly any text has a byte as small as these, which is found out faster.
+    least_byte(text) <= b'\r' && memchr::memchr2(b'\n', b'\r', text).is_some()
+}
+
+/// The smallest byte of all. The compiler takes 16 of them at once.
+#[inline]
+fn least_byte(text: &[u8]) -> u8 {
+    let (blocks, tail) = text.as_chunks::<16>();
+    let mut least = [u8::MAX; 16];
+    for block in blocks {
+        for (least, byte) in least.iter_mut().zip(block) {
+            *least = (*least).min(*byte);
+        }
+    }
+    least.iter().chain(tail).copied().fold(u8::MAX, u8::min)
 }
 
 /// Turns newlines and carriage returns into spaces. Every byte is written again, so that the compiler can do it

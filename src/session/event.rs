@@ -11,6 +11,7 @@ use crate::http::route::Role;
 use crate::http::status::Refusal;
 use crate::observe::CloseReason;
 use crate::room::member::Listening;
+use crate::ws::close::{self, ProtocolError};
 use crate::ws::deflate::{Deflater, Inflater, Window};
 
 /// What a session has to know of the server.
@@ -120,6 +121,15 @@ impl Closing {
             reason,
             last_bytes: Vec::new(),
             note: None,
+        }
+    }
+
+    /// Fails the WebSocket connection (RFC 6455 §7.1.7): the ladder from a broken rule to its close code.
+    pub fn failed(error: ProtocolError) -> Self {
+        let reason = CloseReason::Protocol(error);
+        Self {
+            last_bytes: close::encode_close(error.close_code(), reason.words()),
+            ..Self::silent(reason)
         }
     }
 

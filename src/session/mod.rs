@@ -17,7 +17,7 @@ use crate::observe::{CloseReason, Transport};
 use crate::outbox::Outbox;
 use crate::proxy_header::{MalformedHeader, ProxyHeader, ProxyHeaderReader};
 use crate::room::member::Here;
-use crate::room::{Membership, notice};
+use crate::room::{Membership, RoomId, notice};
 use crate::ws::close::CloseCode;
 use crate::ws::deflate::Window;
 use crate::ws::message::MessageReader;
@@ -120,6 +120,19 @@ impl Session {
                     Some(Event::Closing(Closing::silent(CloseReason::ProxyHeader)))
                 }
             },
+        }
+    }
+
+    /// Who takes short messages, and in which room the peer may publish them, if it may.
+    #[inline]
+    pub fn talker(&mut self) -> Option<(&mut MessageReader, RoomId)> {
+        match self {
+            Self::Chat {
+                reader,
+                membership,
+                may_publish: true,
+            } => Some((reader, membership.room)),
+            _ => None,
         }
     }
 

@@ -27,11 +27,11 @@ pub(super) fn receive_chat<'a>(
         Ok(Some(Incoming::Text(text))) => Event::Message(text),
         Ok(Some(Incoming::Binary(bytes))) => match into_text(bytes) {
             Some(text) => Event::Message(text),
-            None => fail(ProtocolError::BinaryNotText),
+            None => Event::Closing(Closing::failed(ProtocolError::BinaryNotText)),
         },
         Ok(Some(incoming)) => receive_control(&incoming, outbox),
         Ok(None) => return None,
-        Err(error) => fail(error),
+        Err(error) => Event::Closing(Closing::failed(error)),
     })
 }
 
@@ -51,7 +51,7 @@ pub(super) fn receive_echo<'a>(
         Ok(Some(Incoming::Binary(bytes))) => echo(Opcode::Binary, bytes, deflater, outbox),
         Ok(Some(incoming)) => receive_control(&incoming, outbox),
         Ok(None) => return None,
-        Err(error) => fail(error),
+        Err(error) => Event::Closing(Closing::failed(error)),
     })
 }
 
@@ -77,11 +77,6 @@ fn receive_control(incoming: &Incoming<'_>, outbox: &mut Outbox) -> Event<'stati
         }),
         Incoming::Pong | Incoming::Text(_) | Incoming::Binary(_) => Event::Pong,
     }
-}
-
-/// Fails the WebSocket connection (RFC 6455 §7.1.7): the ladder from a broken rule to its close code.
-fn fail(error: ProtocolError) -> Event<'static> {
-    Event::Closing(close(error.close_code(), CloseReason::Protocol(error)))
 }
 
 /// A long message moves into the outbox as it is, behind a header of its own. For a peer that inflates every one is

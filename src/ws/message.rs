@@ -64,13 +64,10 @@ impl MessageReader {
         message_max: usize,
         inflater: Option<&mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
+        if let Some(text) = self.next_short(input, message_max)? {
+            return Ok(Some(Incoming::Text(Cow::Borrowed(text))));
+        }
         if self.unfinished.is_none() {
-            if let Some((key, payload_len)) = short_text(input, message_max) {
-                take(input, SHORT_HEADER_LEN);
-                let payload = take(input, payload_len);
-                apply_mask(payload, key, 0);
-                return whole(Opcode::Text, payload).map(Some);
-            }
             let Some((header, header_len)) = Header::decode(input, inflater.is_some())? else {
                 if !input.is_empty() {
                     return self.stream(input, message_max, inflater);
@@ -91,6 +88,32 @@ impl MessageReader {
             }
         }
         self.stream(input, message_max, inflater)
+    }
+
+    /// Takes the next message if it is a whole text of up to 125 bytes, plain and in one frame, at the front of `input`.
+    /// It is what chat is made of; `Ok(None)`: all else, wrong or not, is for [`MessageReader::next`].
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    #[inline]
+    pub fn next_short<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+        message_max: usize,
+    ) -> Result<Option<&'a str>, ProtocolError> {
+        if self.unfinished.is_some() {
+            return Ok(None);
+        }
+        let Some((key, payload_len)) = short_text(input, message_max) else {
+            return Ok(None);
+        };
+        take(input, SHORT_HEADER_LEN);
+        let payload = take(input, payload_len);
+        apply_mask(payload, key, 0);
+        match simdutf8::basic::from_utf8(payload) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(ProtocolError::InvalidUtf8),
+        }
     }
 
     /// Tells whether the peer is in the middle of a frame or message, and whether of a new one.
@@ -157,8 +180,7 @@ impl MessageReader {
 /// The length of a client's frame header with a length of 7 bits.
 const SHORT_HEADER_LEN: usize = 6;
 
-/// The key and length of a whole text message of up to 125 bytes at the front of `input`. It is what chat is
-/// made of; all else, and all that is wrong, takes the long way.
+/// The key and length of a whole text message of up to 125 bytes at the front of `input`.
 #[inline]
 fn short_text(input: &[u8], message_max: usize) -> Option<([u8; 4], usize)> {
     let (&[0x81, len @ 0x80..0xfe, a, b, c, d], rest) = input.split_first_chunk()? else {
