@@ -123,7 +123,7 @@ impl Session {
         }
     }
 
-    /// Who takes short messages, and in which room the peer may publish them, if it may.
+    /// The reader of a WebSocket that may publish, and the room in which it may; `None` for all others.
     #[inline]
     pub fn talker(&mut self) -> Option<(&mut MessageReader, RoomId)> {
         match self {
