@@ -20,10 +20,11 @@ const BLOCK_LEN: usize = 32;
 /// assert_eq!(&payload, b"Hello");
 /// ```
 #[inline]
-pub fn apply_mask(payload: &mut [u8], mut key: [u8; KEY_LEN], offset: u64) {
-    for _ in 0..offset % KEY_LEN as u64 {
-        key.rotate_left(1);
-    }
+pub fn apply_mask(payload: &mut [u8], key: [u8; KEY_LEN], offset: u64) {
+    // The byte with number `offset` comes first.
+    let places = (offset % KEY_LEN as u64) as u32;
+    let key = u32::from_be_bytes(key).rotate_left(u8::BITS * places);
+    let key = key.to_be_bytes();
     let (blocks, tail) = payload.as_chunks_mut::<BLOCK_LEN>();
     if !blocks.is_empty() {
         let mut wide = [0; BLOCK_LEN];
