@@ -60,7 +60,9 @@ mod tests {
     #[test]
     fn every_length_and_offset_agrees_with_the_naive_loop() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
-        for len in 0..200 {
+        // Miri would take minutes for all.
+        let step = if cfg!(miri) { 13 } else { 1 };
+        for len in (0..200).step_by(step) {
             for offset in 0..9 {
                 let original: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
                 let (mut fast, mut slow) = (original.clone(), original.clone());
