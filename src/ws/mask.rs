@@ -21,9 +21,9 @@ const BLOCK_LEN: usize = 32;
 /// ```
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; KEY_LEN], offset: u64) {
-    // The byte with number `offset` comes first.
-    let places = (offset % KEY_LEN as u64) as u32;
-    let key = u32::from_be_bytes(key).rotate_left(u8::BITS * places);
+    // The byte of the key with number `offset` comes first. Its place follows from the last two bits.
+    let place = offset.to_le_bytes()[0] % 4;
+    let key = u32::from_be_bytes(key).rotate_left(u8::BITS * u32::from(place));
     let key = key.to_be_bytes();
     let (blocks, tail) = payload.as_chunks_mut::<BLOCK_LEN>();
     if !blocks.is_empty() {
