@@ -103,27 +103,32 @@ impl Reach<'_> {
             }
             count += 1;
         }
-        received.count += count;
-        self.metrics.websocket_messages += u64::from(count);
-        self.metrics.deliveries += u64::from(count) * members as u64;
+        self.count_published(count, members, received);
         count > 0 || received.closing.is_some()
     }
 
     /// A message of a WebSocket.
     #[inline]
     fn publish(&mut self, text: &str, session: &mut Session, received: &mut Received) {
-        received.count += 1;
         if let Some(shared) = self.shared {
+            received.count += 1;
             self.metrics.websocket_messages += 1;
             let passed = shared.say(text, self.id, session, self.hub, self.waiting_max);
             received.closing = passed.err();
         } else if let Some(Membership { room, .. }) = session.membership() {
             let sealed = self.hub.publish(room, text);
             let members = self.hub.members(room).len();
-            self.metrics.websocket_messages += 1;
-            self.metrics.deliveries += members as u64;
             received.offers += sealed * members;
+            self.count_published(1, members, received);
         }
+    }
+
+    /// Counts messages of a WebSocket that were published in a room of so many.
+    #[inline]
+    fn count_published(&mut self, count: u32, members: usize, received: &mut Received) {
+        received.count += count;
+        self.metrics.websocket_messages += u64::from(count);
+        self.metrics.deliveries += u64::from(count) * members as u64;
     }
 
     /// The client stays, with what it was granted.

@@ -336,6 +336,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_end_becomes_a_space_wherever_it_stands() {
+        for len in 1..50 {
+            for place in 0..len {
+                for (byte, expected) in [(b'\n', b' '), (b'\r', b' '), (b'\t', b'\t'), (0, 0)] {
+                    let mut text = vec![b'x'; len];
+                    text[place] = byte;
+                    let mut out = b"before\n".to_vec();
+                    push_line(std::str::from_utf8(&text).expect("ASCII"), &mut out);
+                    text[place] = expected;
+                    assert_eq!(out, [b"before\n", &text[..]].concat());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn messages_are_trimmed_and_their_line_ends_become_spaces() {
         let golden = [
             ("hello", "hello"),

@@ -24,6 +24,8 @@ struct Script {
     is_connected: bool,
     is_given_up: bool,
     refuses_bytes: bool,
+    /// No more bytes are wanted once some have come.
+    takes_one_read: bool,
     lost: Option<String>,
     received: Vec<u8>,
     unsent: VecDeque<u8>,
@@ -70,7 +72,9 @@ impl Protocol for Scripts {
     }
 
     fn receive(&mut self, line: Line, bytes: &[u8]) {
-        self.of_mut(line).received.extend(bytes);
+        let script = self.of_mut(line);
+        script.received.extend(bytes);
+        script.refuses_bytes |= script.takes_one_read;
     }
 
     fn wants_bytes(&self, line: Line) -> bool {
@@ -294,6 +298,22 @@ fn what_is_not_wanted_stays_in_the_socket_and_is_read_later_without_an_announcem
     scene.scripts.append.refuses_bytes = false;
     assert!(scene.broker.has_input(&scene.scripts));
     scene.turn_until("it is read", |it| it.append.received == b"early");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn after_a_short_read_nothing_is_tried_before_it_is_announced() {
+    let (mut scene, mut peer) = connected();
+    // At first an end may have been announced with the connection, so that only an empty read tells.
+    scene.turn();
+    assert!(!scene.broker.has_input(&scene.scripts));
+    scene.scripts.append.takes_one_read = true;
+    peer.write_all(b"+OK\r\n").expect("there is room");
+    scene.turn_until("it is read", |it| !it.append.received.is_empty());
+    scene.scripts.append.refuses_bytes = false;
+    assert!(!scene.broker.has_input(&scene.scripts));
+    peer.write_all(b"+OK\r\n").expect("there is room");
+    scene.turn_until("the next one", |it| it.append.received.len() == 10);
 }
 
 #[test]
