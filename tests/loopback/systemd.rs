@@ -233,6 +233,23 @@ fn a_restart_refuses_nobody() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_connection_that_nobody_had_taken_at_the_end_is_the_next_processs() {
+    let listener = tcp_listener();
+    let mut old = Server::spawn(with_socket(second(&listener), OURS));
+    old.freeze();
+    let mut peer = Peer::connect(listener.local_addr().expect("an address"));
+    old.signal("TERM");
+    old.signal("CONT");
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    let new = Server::spawn(with_socket(second(&listener), OURS));
+    peer.send(get("/"));
+    assert_eq!(peer.response().status, 200);
+    drop(peer);
+    end(new);
+}
+
+#[test]
 fn two_servers_on_one_socket_serve_everybody_while_one_of_them_goes() {
     let listener = tcp_listener();
     let start = || Server::spawn(with_socket(second(&listener), OURS));

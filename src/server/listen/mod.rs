@@ -23,6 +23,8 @@ use listener::{ListenSocket, Listener};
 pub(super) struct Listeners {
     public: Group,
     admin: Group,
+    /// The service manager listens to the public as well, and what waits there is for the next process.
+    is_public_inherited: bool,
 }
 
 /// The listeners of a role.
@@ -31,8 +33,6 @@ struct Group {
     listeners: Vec<Listener>,
     /// Whose turn it is, so that a flood at one address does not keep the others waiting.
     next: usize,
-    /// The service manager listens on as well, and what waits is for the next process.
-    is_inherited: bool,
 }
 
 impl Listeners {
@@ -42,9 +42,7 @@ impl Listeners {
     /// A line that says what to do.
     pub(super) fn bind(config: &Config) -> io::Result<Self> {
         let mut listeners = Self::of(inherited::take(config)?);
-        for group in [&mut listeners.public, &mut listeners.admin] {
-            group.is_inherited = !group.listeners.is_empty();
-        }
+        listeners.is_public_inherited = !listeners.public.listeners.is_empty();
         let network = &config.network;
         if listeners.public.listeners.is_empty() {
             for addr in &network.addr {
@@ -71,6 +69,7 @@ impl Listeners {
         let mut groups = Self {
             public: Group::default(),
             admin: Group::default(),
+            is_public_inherited: false,
         };
         for (role, listener) in listeners {
             groups.group_mut(role).listeners.push(listener);
@@ -120,7 +119,7 @@ impl Listeners {
     /// All that waits at the listeners for the public is to be accepted in the next turn, which closes them. Sockets that
     /// were inherited are closed before it: what waits there is not lost.
     pub(super) fn prepare_to_close(&mut self, registry: &Registry) {
-        if self.public.is_inherited {
+        if self.is_public_inherited {
             self.close_public(registry);
         }
         // Connections may have come since the poll.
