@@ -109,21 +109,21 @@ impl Appender {
     pub(super) fn greet(&mut self, settings: &Settings) {
         let logins = login::encode(settings, self.link.out());
         self.asked.extend((0..logins).map(|_| Asked::Login));
+        // First what no server may refuse: one that has no room for another client says so to the first question.
+        self.ask_facts("server", false, settings);
         self.ask(Asked::Syncs, settings)
             .command("CONFIG", 3)
             .text(b"GET")
             .text(b"appendfsync");
-        for (section, is_last) in [
-            ("server", false),
-            ("persistence", false),
-            ("replication", true),
-        ] {
-            let facts = Asked::Facts { is_last };
-            self.ask(facts, settings)
-                .command("INFO", 2)
-                .text(section.as_bytes());
-        }
+        self.ask_facts("persistence", false, settings);
+        self.ask_facts("replication", true, settings);
         self.load(settings);
+    }
+
+    fn ask_facts(&mut self, section: &str, is_last: bool, settings: &Settings) {
+        self.ask(Asked::Facts { is_last }, settings)
+            .command("INFO", 2)
+            .text(section.as_bytes());
     }
 
     fn load(&mut self, settings: &Settings) {

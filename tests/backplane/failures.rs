@@ -29,6 +29,13 @@ fn an_error_reply_ends_both_connections_at_every_stage() {
         let mut wire = Wire::new(settings());
         wire.backplane.wants_connection(Line::Append);
         wire.backplane.note_connected(Line::Append);
+        wire.reply(Line::Append, error);
+        assert!(wire.is_lost() && wire.backplane.is_given_up(Line::Append));
+
+        let mut wire = Wire::new(settings());
+        wire.backplane.wants_connection(Line::Append);
+        wire.backplane.note_connected(Line::Append);
+        wire.reply(Line::Append, &bulk(SERVER.as_bytes()));
         // Not everybody may know how often the broker writes to its disk.
         wire.reply(Line::Append, b"-NOPERM this user has no permissions\r\n");
         assert!(!wire.is_lost());

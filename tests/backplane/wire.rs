@@ -49,10 +49,11 @@ pub(crate) fn first_answers() -> Vec<u8> {
 
 /// The replies to all that the connection that appends sends first, but for the last one.
 pub(crate) fn greeting() -> Vec<u8> {
-    let facts = [SERVER, PERSISTENCE, REPLICATION].map(|facts| bulk(facts.as_bytes()));
+    let [server, others @ ..] =
+        [SERVER, PERSISTENCE, REPLICATION].map(|facts| bulk(facts.as_bytes()));
     let hashes = scripts().map(|(_, _, hash)| bulk(hash.as_bytes()));
     let syncs = texts(&["appendfsync", "always"]);
-    [syncs, facts.concat(), hashes.concat()].concat()
+    [server, syncs, others.concat(), hashes.concat()].concat()
 }
 
 pub(crate) fn synced(start: &str, tail: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! A broker of a test's own: `redis-server`, or the program that `FANFARE_BROKER` names, on a free port.
+//! A broker of a test's own: `redis-server` or `valkey-server`, or what `FANFARE_BROKER` names, on a free port.
 
 use std::env;
 use std::fs::{self, File};

@@ -61,6 +61,22 @@ fn no_password_where_one_is_needed() {
     });
 }
 
+/// What a server says to a connection as soon as it is there, whatever it is asked, and then closes it. A server in
+/// protected mode does the same.
+#[test]
+fn a_broker_that_has_as_many_clients_as_it_takes() {
+    let Some(broker) = Broker::start(Kind::Memory) else {
+        return;
+    };
+    let mut resp = broker.connect();
+    ask(&mut resp, "CONFIG SET maxclients 1");
+    let node = start_unready(&format!("redis://{}", broker.addr()), WAIT);
+    let reason = "the broker answers: ERR max number of clients reached";
+    expect_outage(node, reason, || {
+        ask(&mut resp, "CONFIG SET maxclients 10000");
+    });
+}
+
 #[test]
 fn a_user_who_must_not_read() {
     let Some(broker) = Broker::start(Kind::Memory) else {
