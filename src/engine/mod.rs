@@ -279,12 +279,16 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Sees that a client is checked when it is next due. An entry that is early enough stays.
+    /// Sees that a client is checked when it is next due. An entry that is early enough stays. A client that is to be
+    /// written to is scheduled after that: much of what is due then is not due any more.
     #[inline]
     fn schedule(&mut self, id: ClientId) {
         let Some(slot) = self.clients.get_mut(id) else {
             return;
         };
+        if slot.is_listed_writable {
+            return;
+        }
         // What is due already and has been put off is checked in the next tick.
         let due = slot.client.next_due().max(self.now.next());
         let entry = slot.entry;
