@@ -170,12 +170,13 @@ impl<'a> Request<'a> {
     }
 
     fn check_host(&self) -> Result<(), Refusal> {
-        match (self.values("host").count(), self.only_value("host")) {
-            (0, _) if !self.is_http_11 => Ok(()),
-            (0, _) => Err(Refusal::MissingHost),
-            (_, Some(host)) if is_host(host) => Ok(()),
-            (_, Some(_)) => Err(Refusal::MalformedHost),
-            (_, None) => Err(Refusal::RepeatedHost),
+        let mut hosts = self.values("host");
+        match (hosts.next(), hosts.next()) {
+            (None, _) if !self.is_http_11 => Ok(()),
+            (None, _) => Err(Refusal::MissingHost),
+            (Some(_), Some(_)) => Err(Refusal::RepeatedHost),
+            (Some(host), None) if is_host(host) => Ok(()),
+            (Some(_), None) => Err(Refusal::MalformedHost),
         }
     }
 

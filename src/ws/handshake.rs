@@ -16,6 +16,10 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const EXTENSIONS: &str = "sec-websocket-extensions";
 /// The length of a decoded `Sec-WebSocket-Key`, in bytes.
 const KEY_LEN: usize = 16;
+/// The length of a key in base64.
+const ENCODED_KEY_LEN: usize = 24;
+/// The length of a SHA-1 digest in base64.
+const ACCEPT_LEN: usize = 28;
 /// Base64 whose last character may have bits that say nothing: the key in RFC 6455 §4.1 has some.
 const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -26,10 +30,14 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// ```
 /// let accept = fanfare::ws::handshake::accept_key(b"dGhlIHNhbXBsZSBub25jZQ==");
-/// assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// assert_eq!(&accept, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
-pub fn accept_key(key: &[u8]) -> String {
-    STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
+pub fn accept_key(key: &[u8]) -> [u8; ACCEPT_LEN] {
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    let mut accept = [0; ACCEPT_LEN];
+    let encoded = STANDARD.encode_slice(digest, &mut accept);
+    debug_assert_eq!(encoded, Ok(ACCEPT_LEN), "20 bytes are 28 characters");
+    accept
 }
 
 /// The whole `101` answer to a request that asks for an upgrade as it should.
@@ -56,11 +64,11 @@ pub fn accept(
     if !request.has_token("connection", "upgrade") {
         return Err(Refusal::NoConnectionUpgrade);
     }
-    if request.values("sec-websocket-version").next().is_none() {
-        return Err(Refusal::NoVersion);
-    }
-    if request.only_value("sec-websocket-version") != Some(b"13") {
-        return Err(Refusal::OtherWebSocketVersion);
+    let mut versions = request.values("sec-websocket-version");
+    match (versions.next(), versions.next()) {
+        (None, _) => return Err(Refusal::NoVersion),
+        (Some(b"13"), None) => {}
+        _ => return Err(Refusal::OtherWebSocketVersion),
     }
     let key = request
         .only_value("sec-websocket-key")
@@ -77,7 +85,7 @@ pub fn accept(
     answer.extend_from_slice(
         b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
-    answer.extend_from_slice(accept_key(key).as_bytes());
+    answer.extend_from_slice(&accept_key(key));
     if let Some(subprotocol) = subprotocol {
         answer.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         answer.extend_from_slice(subprotocol.as_bytes());
@@ -113,7 +121,9 @@ pub fn offers_deflate(request: &Request<'_>) -> Option<Agreement> {
 }
 
 fn is_key(key: &[u8]) -> bool {
-    KEY_BASE64.decode(key).is_ok_and(|key| key.len() == KEY_LEN)
+    // As much as so many characters may be without their padding.
+    let mut decoded = [0; ENCODED_KEY_LEN / 4 * 3];
+    key.len() == ENCODED_KEY_LEN && KEY_BASE64.decode_slice(key, &mut decoded) == Ok(KEY_LEN)
 }
 
 #[cfg(test)]
@@ -164,8 +174,8 @@ mod tests {
     fn the_rfcs_key_gives_the_rfcs_answer() {
         // RFC 6455 §1.3.
         assert_eq!(
-            accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+            &accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
+            b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
         assert_eq!(status("", ""), None);
     }
