@@ -1,7 +1,8 @@
 //! What is queued for one client, while something is.
 
-use std::collections::VecDeque;
 use std::mem;
+
+use smallvec::SmallVec;
 
 use crate::room::Cursor;
 use crate::room::framing::{GATHER_LEN, Gather};
@@ -14,7 +15,7 @@ const PIECE_LEN: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Bytes for this client alone: answers, echoes, the rest of control frames.
-    pub(super) private: VecDeque<Piece>,
+    pub(super) private: SmallVec<[Piece; 1]>,
     /// Bytes written of the front piece.
     pub(super) written: usize,
     /// The length of all pieces.
@@ -92,19 +93,19 @@ impl Backlog {
 
     fn append(&mut self, piece: Piece) {
         self.private_len += piece.bytes().len();
-        match (self.private.back_mut(), &piece) {
+        match (self.private.last_mut(), &piece) {
             (Some(Piece::Owned(last)), Piece::Owned(bytes))
                 if last.len() + bytes.len() <= PIECE_LEN =>
             {
                 last.extend_from_slice(bytes);
             }
-            _ => self.private.push_back(piece),
+            _ => self.private.push(piece),
         }
     }
 
     /// The front piece, or as many as fit into one write.
     pub(super) fn next_private<'a>(&'a self, gather: &'a mut Vec<u8>) -> &'a [u8] {
-        match self.private.front() {
+        match self.private.first() {
             Some(front) if self.private.len() == 1 || front.bytes().len() > GATHER_LEN => {
                 front.bytes().get(self.written..).unwrap_or_default()
             }
@@ -127,12 +128,12 @@ impl Backlog {
 
     pub(super) fn advance_private(&mut self, len: usize) {
         self.written += len;
-        while let Some(front_len) = self.private.front().map(|piece| piece.bytes().len())
+        while let Some(front_len) = self.private.first().map(|piece| piece.bytes().len())
             && front_len <= self.written
         {
             self.written -= front_len;
             self.private_len -= front_len;
-            self.private.pop_front();
+            self.private.remove(0);
         }
     }
 
@@ -140,7 +141,7 @@ impl Backlog {
     pub(super) fn advance_whole(&mut self, bytes: Vec<u8>, len: usize) {
         if len < bytes.len() {
             self.private_len += bytes.len();
-            self.private.push_front(Piece::Owned(bytes));
+            self.private.insert(0, Piece::Owned(bytes));
             self.written = len;
         }
     }

@@ -98,7 +98,7 @@ impl Outbox {
         debug_assert!(rest.is_empty() || is_mid_frame, "one frame at a time");
         if !rest.is_empty() {
             backlog.private_len += rest.len();
-            backlog.private.push_front(Piece::Owned(rest));
+            backlog.private.insert(0, Piece::Owned(rest));
         }
         skipped
     }
@@ -115,7 +115,7 @@ impl Outbox {
         let (missed, rest) = cursor.abandon(hub);
         if !rest.is_empty() {
             backlog.private_len += rest.len();
-            backlog.private.push_front(Piece::Owned(rest));
+            backlog.private.insert(0, Piece::Owned(rest));
         }
         if !backlog.last.is_empty() {
             let last = mem::take(&mut backlog.last);
