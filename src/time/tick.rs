@@ -51,7 +51,9 @@ impl Tick {
 
     /// The first tick at which `wait` has surely passed, counted from any moment within this one.
     pub fn after(self, wait: Duration) -> Self {
-        let ticks = wait.as_millis().div_ceil(TICK.as_millis()) + 1;
+        let begun = u64::from(wait.subsec_nanos().div_ceil(TICK.subsec_nanos()));
+        let ticks = wait.as_secs().saturating_mul(TICKS_PER_SECOND.into());
+        let ticks = ticks.saturating_add(begun + 1);
         Self(u32::try_from(ticks).map_or(u32::MAX, |ticks| self.0.saturating_add(ticks)))
     }
 }
@@ -63,12 +65,12 @@ mod tests {
     #[test]
     fn a_deadline_is_never_early_and_at_most_two_ticks_late() {
         for set_ms in [0, 1, 99, 100, 150] {
-            for wait_ms in [0, 1, 99, 100, 101, 10_000] {
+            for wait_us in [0, 1, 999, 99_000, 100_000, 100_001, 999_999, 10_000_000] {
                 let set = Duration::from_millis(set_ms);
-                let wait = Duration::from_millis(wait_ms);
+                let wait = Duration::from_micros(wait_us);
                 let due = Tick::at(set).after(wait).begins();
-                assert!(due >= set + wait, "{set_ms} {wait_ms}");
-                assert!(due <= set + wait + 2 * TICK, "{set_ms} {wait_ms}");
+                assert!(due >= set + wait, "{set_ms} {wait_us}");
+                assert!(due <= set + wait + 2 * TICK, "{set_ms} {wait_us}");
             }
         }
     }
