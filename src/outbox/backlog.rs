@@ -14,7 +14,7 @@ const PIECE_LEN: usize = 4 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// Bytes for this client alone: answers, echoes, the rest of control frames.
+    /// Bytes for this client alone: answers, echoes, the rest of control frames. Mostly one piece.
     pub(super) private: SmallVec<[Piece; 1]>,
     /// Bytes written of the front piece.
     pub(super) written: usize,
