@@ -109,7 +109,7 @@ impl Appender {
     pub(super) fn greet(&mut self, settings: &Settings) {
         let logins = login::encode(settings, self.link.out());
         self.asked.extend((0..logins).map(|_| Asked::Login));
-        // Not CONFIG first, whose refusal is excused: a server that takes no more clients says so to the first question.
+        // Not CONFIG first, whose refusal is excused: a server that takes no more clients refuses the first question.
         self.ask_facts("server", false, settings);
         self.ask(Asked::Syncs, settings)
             .command("CONFIG", 3)
