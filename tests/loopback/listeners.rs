@@ -169,8 +169,10 @@ fn peers_over_a_unix_socket_have_no_address_and_no_limit_by_address() {
     let path = folder.file("a.sock");
     let server = at(&path, &["--max-clients-per-ip", "1"]);
     let join = || Peer::connect_unix(&path).upgraded("/ws");
-    assert_one_room(&mut [join(), join(), server.join()]);
+    let mut all = [join(), join(), server.join()];
+    assert_one_room(&mut all);
     server.expect_no_seat();
+    drop(all);
     server.wait_for_log(&["peer=unix"]);
 }
 
