@@ -18,8 +18,8 @@ use crate::time::Tick;
 use peer::PeerAddr;
 use phase::{Ending, Phase};
 use rate::{MessageRate, Verdict};
-use socket::Input;
 pub use socket::{Fill, Stream};
+use socket::{Input, Output};
 use timers::{Due, Timers};
 
 /// Our record of a connected peer.
@@ -33,8 +33,7 @@ pub struct Client<S> {
     /// Where the peer is, or the client that it speaks for.
     pub peer: PeerAddr,
     input: Input,
-    /// Whether the socket may take something, as far as is known.
-    is_writable: bool,
+    output: Output,
 }
 
 impl<S: Stream> Client<S> {
@@ -74,8 +73,13 @@ impl<S> Client<S> {
             rate: MessageRate::new(config.chat.message_rate, now),
             peer,
             input: Input::Ready,
-            is_writable: true,
+            output: Output::New,
         }
+    }
+
+    /// Its socket, for the poll.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
     }
 
     /// The connection must begin with a PROXY header. To be called before anything is read.
@@ -170,7 +174,9 @@ impl<S> Client<S> {
     #[inline]
     pub fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
         self.input.note_ready(readable, hung_up);
-        self.is_writable |= writable || hung_up;
+        if writable || hung_up {
+            self.output.expect_room();
+        }
     }
 
     /// Whether nothing is read from the peer because it does not take its own answers or echoes.
@@ -195,13 +201,19 @@ impl<S> Client<S> {
             }
     }
 
+    /// Whether room in the socket is to be announced from now on, and was not before.
+    #[inline]
+    pub fn begin_watch_output(&mut self) -> bool {
+        self.output.begin_watch()
+    }
+
     /// Whether something is queued, or the stream is to be shut, and the socket may take it.
     #[inline]
     pub fn wants_flush(&self) -> bool {
         if self.outbox.is_empty() {
             matches!(self.phase, Phase::Flushing { .. })
         } else {
-            self.is_writable
+            self.output.may_take_something()
         }
     }
 

@@ -94,13 +94,57 @@ impl Input {
     }
 }
 
+/// What may be written. Room is announced only once a socket has been full: most never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Something, perhaps; room would not be announced.
+    New,
+    /// Nothing, and room is not announced yet.
+    Filled,
+    /// Nothing; room will be announced.
+    Full,
+    /// Something, perhaps; once it is nothing, room will be announced.
+    Free,
+}
+
+impl Output {
+    #[inline]
+    pub(super) fn may_take_something(self) -> bool {
+        matches!(self, Self::New | Self::Free)
+    }
+
+    /// A write is to be tried, whatever was announced.
+    pub(super) fn expect_room(&mut self) {
+        *self = match self {
+            Self::New | Self::Filled => Self::New,
+            Self::Full | Self::Free => Self::Free,
+        };
+    }
+
+    fn note_full(&mut self) {
+        *self = match self {
+            Self::New | Self::Filled => Self::Filled,
+            Self::Full | Self::Free => Self::Full,
+        };
+    }
+
+    /// Whether room is to be announced from now on, and was not before.
+    pub(super) fn begin_watch(&mut self) -> bool {
+        let is_news = *self == Self::Filled;
+        if is_news {
+            *self = Self::Full;
+        }
+        is_news
+    }
+}
+
 /// Writes once, counts what the socket takes in `sent_len`, and notes whether it may take more; 0 if it takes nothing
 /// now.
 #[inline]
 pub(super) fn write(
     stream: &mut impl Stream,
     bytes: &[u8],
-    is_writable: &mut bool,
+    output: &mut Output,
     sent_len: &mut u64,
 ) -> Result<usize, CloseReason> {
     loop {
@@ -108,13 +152,15 @@ pub(super) fn write(
             Ok(0) => return Err(CloseReason::Broken(ErrorKind::WriteZero)),
             Ok(written) => {
                 *sent_len += written as u64;
-                *is_writable = written == bytes.len() || !stream.short_means_blocked();
+                if written < bytes.len() && stream.short_means_blocked() {
+                    output.note_full();
+                }
                 return Ok(written);
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
                 ErrorKind::WouldBlock => {
-                    *is_writable = false;
+                    output.note_full();
                     return Ok(0);
                 }
                 kind => return Err(CloseReason::Broken(kind)),

@@ -53,7 +53,7 @@ impl<S: Stream> Client<S> {
             let written = socket::write(
                 &mut self.stream,
                 bytes,
-                &mut self.is_writable,
+                &mut self.output,
                 &mut metrics.sent_len,
             )?;
             self.timers.note_written(written);
@@ -82,7 +82,7 @@ impl<S: Stream> Client<S> {
             return Ok(());
         }
         // The socket may have room that was not announced yet.
-        self.is_writable = true;
+        self.output.expect_room();
         let takes_some = self.flush(hub, gather, metrics, now, &config.timeouts)? > 0;
         let bound = queue_max * if takes_some { 2 } else { 1 };
         if self.send_queue_len(hub, queue_max) <= bound {
@@ -120,7 +120,7 @@ impl<S: Stream> Client<S> {
         let was_queued = self.outbox.due() != Tick::NEVER;
         let mut taken_len = 0;
         for _ in 0..WRITES_PER_TURN {
-            if self.outbox.is_empty() || !self.is_writable {
+            if self.outbox.is_empty() || !self.output.may_take_something() {
                 break;
             }
             let bytes = self.outbox.next_bytes(hub, gather);
@@ -131,7 +131,7 @@ impl<S: Stream> Client<S> {
             let written = socket::write(
                 &mut self.stream,
                 bytes,
-                &mut self.is_writable,
+                &mut self.output,
                 &mut metrics.sent_len,
             )?;
             taken_len += written;
@@ -182,7 +182,7 @@ impl<S: Stream> Client<S> {
         now: Tick,
         timeouts: &Timeouts,
     ) -> Result<(), CloseReason> {
-        self.is_writable = true;
+        self.output.expect_room();
         if self.flush(hub, gather, metrics, now, timeouts)? > 0 {
             Ok(())
         } else {
@@ -218,7 +218,7 @@ impl<S: Stream> Client<S> {
             let written = socket::write(
                 &mut self.stream,
                 ping,
-                &mut self.is_writable,
+                &mut self.output,
                 &mut metrics.sent_len,
             )?;
             if written < ping.len() {

@@ -61,7 +61,7 @@ impl<S: Stream> Engine<S> {
                 return self.rest_from_accepting(role);
             }
             match network.accept(role) {
-                Ok(accepted) => self.admit(network, accepted),
+                Ok(accepted) => self.admit(accepted),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
                         self.accept_state_mut(role).is_acceptable = false;
@@ -132,12 +132,8 @@ impl<S: Stream> Engine<S> {
         rests.into_iter().flatten()
     }
 
-    fn admit(&mut self, network: &mut impl Network<Stream = S>, accepted: Accepted<S>) {
-        let Accepted {
-            mut stream,
-            peer,
-            role,
-        } = accepted;
+    fn admit(&mut self, accepted: Accepted<S>) {
+        let Accepted { stream, peer, role } = accepted;
         let has_proxy_header = self.requires_proxy_header(role);
         if has_proxy_header && !self.may_send_proxy_header(peer) {
             return self.log_turned_away(peer, "it is no trusted proxy (--trusted-proxy)");
@@ -149,21 +145,13 @@ impl<S: Stream> Engine<S> {
             }
             self.refused_count += 1;
         }
-        let id = self.clients.next_id();
-        if let Err(error) = network.register(&mut stream, id) {
-            self.metrics.accept_failures += 1;
-            if self.log_limiter.allow(self.now) {
-                warn!(%error, %peer, "cannot watch a connection, closing it");
-            }
-            self.give_seat_back(peer, admission);
-            return;
-        }
         self.metrics.count_accepted();
         let mut client = Client::new(stream, peer, self.now, &self.config);
         if has_proxy_header {
             client.expect_proxy_header();
         }
-        self.clients.insert(client, admission);
+        let id = self.clients.insert(client, admission);
+        self.newcomers.push(id);
         // It is read from in this very turn, and only then gets its first deadline: most peers have sent
         // their request by then, and are spared one.
         self.enqueue(id);

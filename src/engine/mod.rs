@@ -1,4 +1,4 @@
-//! One turn over all clients: accept, deliver what other nodes share, read, broadcast, write, timeouts, reap.
+//! One turn over all clients: accept, deliver what other nodes share, read, broadcast, write, timeouts, watch, reap.
 //!
 //! The engine is generic over its network and takes the time as an argument, so that a simulation with
 //! made-up streams and a made-up clock drives it exactly as the loop does with real ones.
@@ -20,6 +20,7 @@ mod scrape;
 mod shared;
 mod timeouts;
 mod waiting;
+mod watch;
 mod write;
 
 use std::collections::VecDeque;
@@ -62,11 +63,18 @@ pub trait Network {
     /// Stops listening to the public.
     fn close_public(&mut self);
 
-    /// Asks for readiness, in both directions and edge-triggered, to be announced under this id.
+    /// Asks for input and the end of the stream, edge-triggered, to be announced under this id. What is there already is
+    /// announced as well.
     ///
     /// # Errors
     /// As the poll says.
     fn register(&mut self, stream: &mut Self::Stream, id: ClientId) -> io::Result<()>;
+
+    /// Asks for room for output as well. Room that is there already is announced.
+    ///
+    /// # Errors
+    /// As the poll says.
+    fn watch_output(&mut self, stream: &mut Self::Stream, id: ClientId) -> io::Result<()>;
 }
 
 /// A connection that was accepted.
@@ -114,6 +122,9 @@ pub struct Engine<S> {
     readable: VecDeque<Readable>,
     writable: VecDeque<ClientId>,
     closed: Vec<ClientId>,
+    /// Clients that the poll does not know yet, and those of which it is to announce room for output from now on.
+    newcomers: Vec<ClientId>,
+    filled: Vec<ClientId>,
     /// Every socket is read into this one buffer; what is needed longer is copied.
     buffer: Vec<u8>,
     /// What is queued for a client that is behind is put together here for one write.
@@ -155,6 +166,8 @@ impl<S: Stream> Engine<S> {
             readable: VecDeque::new(),
             writable: VecDeque::new(),
             closed: Vec::new(),
+            newcomers: Vec::new(),
+            filled: Vec::new(),
             buffer: vec![0; READ_LEN],
             gather: Vec::new(),
             inflater: Inflater::default(),
@@ -199,6 +212,7 @@ impl<S: Stream> Engine<S> {
         self.announce_counts();
         self.write_all();
         self.check_timeouts();
+        self.watch(network);
         self.reap();
         self.pass_on();
         // Only now: what readers have taken in this turn is history.
@@ -276,6 +290,9 @@ impl<S: Stream> Engine<S> {
         if !slot.is_listed_writable && slot.client.wants_flush() {
             slot.is_listed_writable = true;
             self.writable.push_back(id);
+        }
+        if slot.client.begin_watch_output() {
+            self.filled.push(id);
         }
     }
 

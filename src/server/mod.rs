@@ -206,10 +206,12 @@ impl Network for Accepting<'_> {
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: ClientId) -> io::Result<()> {
-        self.registry.register(
-            stream,
-            token_of(id),
-            Interest::READABLE | Interest::WRITABLE,
-        )
+        self.registry
+            .register(stream, token_of(id), Interest::READABLE)
+    }
+
+    fn watch_output(&mut self, stream: &mut TcpStream, id: ClientId) -> io::Result<()> {
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        self.registry.reregister(stream, token_of(id), interests)
     }
 }

@@ -152,3 +152,52 @@ fn a_reset_ends_one_client_and_nobody_else_notices() {
     let metrics = world.engine.metrics();
     assert_eq!(metrics.closed(CloseReason::Broken(ErrorKind::Other)), 2);
 }
+
+#[test]
+fn room_for_output_is_asked_for_once_a_socket_was_full() {
+    let mut world = World::with(|_| {});
+    let (slow, healthy) = (world.join(), world.join());
+    for text in ["one", "two"] {
+        slow.set_room(0);
+        healthy.say(text);
+        world.settle();
+        assert!(slow.is_output_watched());
+        slow.set_room(usize::MAX);
+        world.settle();
+        assert_eq!(slow.take_lines(), [text]);
+    }
+    assert_eq!(healthy.take_lines(), ["one", "two"]);
+    assert!(!healthy.is_output_watched());
+}
+
+#[test]
+fn an_answer_that_fills_a_socket_in_its_first_turn_is_finished() {
+    let mut world = World::with(|_| {});
+    let peer = world.connect();
+    peer.set_room(10);
+    peer.send(UPGRADE);
+    world.settle();
+    assert!(peer.is_registered() && peer.is_output_watched());
+    let mut answer = peer.take();
+    assert_eq!(answer.len(), 10);
+    peer.set_room(usize::MAX);
+    world.settle();
+    answer.extend(peer.take());
+    assert!(answer.ends_with(b"\r\n\r\n"));
+}
+
+#[test]
+fn a_client_whose_room_cannot_be_told_is_closed() {
+    let mut world = World::with(|_| {});
+    let (slow, healthy) = (world.join(), world.join());
+    slow.set_room(0);
+    let error = ErrorKind::OutOfMemory;
+    world.network.register_errors.push_back(error.into());
+    healthy.say("hello");
+    world.settle();
+    assert!(slow.is_closed());
+    assert_eq!(healthy.take_lines(), ["hello"]);
+    let metrics = world.engine.metrics();
+    assert_eq!(metrics.closed(CloseReason::Broken(error)), 1);
+    assert_eq!(metrics.accept_failures, 0);
+}

@@ -36,7 +36,7 @@ impl Simulation {
         );
         for player in &self.players {
             let name = &player.name;
-            let is_gone = player.peer.is_closed() || !player.peer.is_accepted();
+            let is_gone = player.peer.is_closed() || !player.peer.is_registered();
             let is_suspect = player.is_suspect(self.world.now, &self.config) || self.has_rate_limit;
             if player.stage == Stage::Member && !is_suspect && !is_gone {
                 let lag = self.order.len().saturating_sub(*player.next_line.end());
@@ -62,7 +62,7 @@ impl Simulation {
                 Stage::Told(code) => assert_eq!(Some(code), player.expected_close, "{name}'s end"),
                 // A second signal cuts everybody off; whom the first one may is checked beside it.
                 _ if self.is_shutting_down => {}
-                _ if player.peer.is_accepted() => assert!(!is_gone, "{name} was cut off"),
+                _ if player.peer.is_registered() => assert!(!is_gone, "{name} was cut off"),
                 _ => {}
             }
         }

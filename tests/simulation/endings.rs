@@ -208,7 +208,7 @@ impl Simulation {
         for player in self
             .players
             .iter()
-            .filter(|player| player.is_calm && player.peer.is_accepted())
+            .filter(|player| player.is_calm && player.peer.is_registered())
         {
             let is_cut = matches!(player.stage, Stage::Told(503)) || self.has_rate_limit;
             if player.stage == Stage::Echo || player.name.starts_with('e') || is_cut {

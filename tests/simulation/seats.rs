@@ -25,7 +25,7 @@ impl Simulation {
     }
 
     /// Notes who got a seat in a turn that began with these. They came in the order of their numbers, and
-    /// nobody left before all had come. Those whose registration failed got none.
+    /// nobody left before all had come. Those whose registration fails have theirs until the end of the turn.
     pub(crate) fn seat_newcomers(&mut self, mut seated: Vec<u128>) {
         let mut newcomers: Vec<&mut Player> = self
             .players

@@ -27,7 +27,7 @@ impl Player {
     pub(crate) fn watch_time(&mut self, now: Duration, config: &Config) {
         let wait = if self.peer.socket().server_has_shut {
             Some((Wait::End, CLOSE_WAIT))
-        } else if !self.peer.is_accepted() || matches!(self.stage, Stage::Told(_)) {
+        } else if !self.peer.is_registered() || matches!(self.stage, Stage::Told(_)) {
             None
         } else if self.peer.is_blocked() {
             Some((Wait::Write(self.taken_len), config.timeouts.write_wait))

@@ -75,7 +75,8 @@ impl Network for ScriptedNetwork {
         match self.backlog_of(role).pop_front() {
             Some(Ok(peer)) => {
                 let (addr, role) = {
-                    let socket = peer.socket();
+                    let mut socket = peer.socket();
+                    socket.is_accepted = true;
                     (socket.addr, socket.role)
                 };
                 Ok(Accepted {
@@ -101,6 +102,18 @@ impl Network for ScriptedNetwork {
         assert_eq!(socket.id, None, "registered once");
         socket.id = Some(id);
         self.sockets.push(Rc::clone(&stream.0));
+        Ok(())
+    }
+
+    fn watch_output(&mut self, stream: &mut ScriptedStream, id: ClientId) -> io::Result<()> {
+        if let Some(error) = self.register_errors.pop_front() {
+            return Err(error);
+        }
+        let mut socket = stream.0.borrow_mut();
+        assert_eq!(socket.id, Some(id), "it is registered");
+        assert!(!socket.is_output_watched, "asked for once");
+        socket.is_output_watched = true;
+        socket.is_write_edge |= socket.room > 0;
         Ok(())
     }
 }
@@ -181,6 +194,8 @@ impl World {
             writes: 0,
             is_read_edge: false,
             is_write_edge: false,
+            is_output_watched: false,
+            is_accepted: false,
             is_write_blocked: false,
             addr,
             role,
@@ -281,10 +296,11 @@ impl World {
                 break;
             }
             announced += 1;
-            left -= usize::from(socket.is_read_edge || socket.is_write_edge);
+            let has_write_edge = socket.is_output_watched && socket.is_write_edge;
+            left -= usize::from(socket.is_read_edge || has_write_edge);
             // As epoll does, an edge is announced only if there is still something behind it.
             let readable = std::mem::take(&mut socket.is_read_edge) && socket.is_readable();
-            let writable = std::mem::take(&mut socket.is_write_edge);
+            let writable = std::mem::take(&mut socket.is_write_edge) && socket.is_output_watched;
             if let Some(id) = socket.id
                 && (readable || writable)
             {
@@ -299,7 +315,8 @@ impl World {
     pub fn has_edges(&self) -> bool {
         self.network.sockets.iter().any(|socket| {
             let socket = socket.borrow();
-            !socket.server_has_closed && (socket.is_read_edge || socket.is_write_edge)
+            let has_write_edge = socket.is_output_watched && socket.is_write_edge;
+            !socket.server_has_closed && (socket.is_read_edge || has_write_edge)
         })
     }
 }

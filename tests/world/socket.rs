@@ -37,12 +37,15 @@ pub struct Socket {
     /// Edges not announced yet.
     pub(super) is_read_edge: bool,
     pub(super) is_write_edge: bool,
+    /// Whether the server wants to know of room.
+    pub(super) is_output_watched: bool,
     /// A write was refused, so that room is worth an edge.
     pub(super) is_write_blocked: bool,
     pub(super) addr: SocketAddr,
     pub(super) role: Role,
     /// How many bytes all sockets of the world took.
     pub(super) sent_len: Rc<Cell<u64>>,
+    pub(super) is_accepted: bool,
     pub(super) id: Option<ClientId>,
 }
 
@@ -217,7 +220,16 @@ impl Peer {
     }
 
     pub fn is_accepted(&self) -> bool {
+        self.socket().is_accepted
+    }
+
+    /// Whether it was accepted, and its socket is watched: where that fails it is closed.
+    pub fn is_registered(&self) -> bool {
         self.socket().id.is_some()
+    }
+
+    pub fn is_output_watched(&self) -> bool {
+        self.socket().is_output_watched
     }
 
     /// Whether the server has something for a socket that takes nothing.
