@@ -1,7 +1,7 @@
 //! What the poll is asked to announce, near the end of a turn: by then most clients that came in it were read and answered,
 //! and nothing of that is announced any more. Room for output is only asked for where a socket has been full.
 
-use std::io;
+use std::{io, mem};
 
 use tracing::warn;
 
@@ -12,13 +12,17 @@ use crate::observe::CloseReason;
 
 impl<S: Stream> Engine<S> {
     pub(super) fn watch(&mut self, network: &mut impl Network<Stream = S>) {
-        while let Some(id) = self.newcomers.pop() {
+        let mut newcomers = mem::take(&mut self.newcomers);
+        for id in newcomers.drain(..) {
             let registered = self.watch_one(id, |stream| network.register(stream, id));
             self.metrics.accept_failures += u64::from(!registered);
         }
-        while let Some(id) = self.filled.pop() {
+        self.newcomers = newcomers;
+        let mut filled = mem::take(&mut self.filled);
+        for id in filled.drain(..) {
             self.watch_one(id, |stream| network.watch_output(stream, id));
         }
+        self.filled = filled;
     }
 
     /// Whether the poll did what it was asked to for a client; without it the client cannot be served.
