@@ -3,7 +3,8 @@
 Usage: dashboard.py http://localhost:9090 MINUTES docs/dashboard.png
 
 Not part of the gate. It needs matplotlib. Grafana itself is not needed: the panels, their places, queries, legends and
-units are read from the dashboard's file, and a query that Prometheus refuses, or that has no answer, ends the run.
+units are read from the dashboard's file. A query that Prometheus refuses ends the run, and so does a panel without an
+answer, but for those of several nodes.
 """
 
 import json

@@ -94,7 +94,8 @@ impl Input {
     }
 }
 
-/// What may be written. Room is announced only once a socket has been full: most never are.
+/// What may be written. Room is announced only once a socket has been full: most never are. It is one byte, since every
+/// client holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Something, perhaps; room would not be announced.
@@ -114,6 +115,7 @@ impl Output {
     }
 
     /// A write is to be tried, whatever was announced.
+    #[inline]
     pub(super) fn expect_room(&mut self) {
         *self = match self {
             Self::New | Self::Filled => Self::New,
@@ -129,6 +131,7 @@ impl Output {
     }
 
     /// Whether room is to be announced from now on, and was not before.
+    #[inline]
     pub(super) fn begin_watch(&mut self) -> bool {
         let is_news = *self == Self::Filled;
         if is_news {
@@ -152,8 +155,9 @@ pub(super) fn write(
             Ok(0) => return Err(CloseReason::Broken(ErrorKind::WriteZero)),
             Ok(written) => {
                 *sent_len += written as u64;
-                if written < bytes.len() && stream.short_means_blocked() {
-                    output.note_full();
+                match written < bytes.len() && stream.short_means_blocked() {
+                    true => output.note_full(),
+                    false => output.expect_room(),
                 }
                 return Ok(written);
             }

@@ -182,19 +182,15 @@ impl<S: Stream> Engine<S> {
         }
     }
 
-    /// Gives back the seat of a client that is gone, or the place kept for one that was refused.
-    fn give_seat_back(&mut self, peer: PeerAddr, admission: Admission) {
+    /// A client is gone: its descriptor is free for a connection that waits, and its seat, or the place kept for one
+    /// that was refused.
+    pub(super) fn note_leaver(&mut self, peer: PeerAddr, admission: Admission) {
         match admission {
             Admission::Refused(_) => self.refused_count -= 1,
             Admission::Public => self.per_ip.leave(peer.ip()),
             Admission::Unnamed => {}
             Admission::Admin => self.admin_count -= 1,
         }
-    }
-
-    /// A client is gone: its descriptor and its seat are free for a connection that waits.
-    pub(super) fn note_leaver(&mut self, peer: PeerAddr, admission: Admission) {
-        self.give_seat_back(peer, admission);
         self.public_accept.rest = None;
         self.admin_accept.rest = None;
     }

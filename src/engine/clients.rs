@@ -82,13 +82,13 @@ impl<S> Clients<S> {
     }
 
     /// The id that the next client gets.
-    pub(super) fn next_id(&self) -> ClientId {
+    fn next_id(&self) -> ClientId {
         let slot = u32::try_from(self.slab.vacant_key());
         let slot = slot.expect("descriptors are fewer than 32 bits count");
         ClientId::new(slot, self.next_generation)
     }
 
-    /// Adds a client under [`Clients::next_id`].
+    /// Adds a client.
     pub(super) fn insert(&mut self, client: Client<S>, admission: Admission) -> ClientId {
         let id = self.next_id();
         self.slab.insert(Slot {

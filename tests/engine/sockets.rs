@@ -192,7 +192,7 @@ fn a_client_whose_room_cannot_be_told_is_closed() {
     let (slow, healthy) = (world.join(), world.join());
     slow.set_room(0);
     let error = ErrorKind::OutOfMemory;
-    world.network.register_errors.push_back(error.into());
+    world.network.watch_errors.push_back(error.into());
     healthy.say("hello");
     world.settle();
     assert!(slow.is_closed());

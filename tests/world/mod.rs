@@ -59,6 +59,8 @@ pub struct ScriptedNetwork {
     pub admin_backlog: VecDeque<io::Result<Peer>>,
     /// Errors for the next registrations.
     pub register_errors: VecDeque<io::Error>,
+    /// Errors for the next times that room is asked for.
+    pub watch_errors: VecDeque<io::Error>,
     /// What the sockets of the connections to come are like.
     pub short_means_blocked: bool,
     /// How many sockets' edges one poll announces, if not all; the others' come with the next ones.
@@ -106,7 +108,7 @@ impl Network for ScriptedNetwork {
     }
 
     fn watch_output(&mut self, stream: &mut ScriptedStream, id: ClientId) -> io::Result<()> {
-        if let Some(error) = self.register_errors.pop_front() {
+        if let Some(error) = self.watch_errors.pop_front() {
             return Err(error);
         }
         let mut socket = stream.0.borrow_mut();
@@ -296,11 +298,11 @@ impl World {
                 break;
             }
             announced += 1;
-            let has_write_edge = socket.is_output_watched && socket.is_write_edge;
-            left -= usize::from(socket.is_read_edge || has_write_edge);
+            let writable = socket.has_write_edge();
+            left -= usize::from(socket.is_read_edge || writable);
             // As epoll does, an edge is announced only if there is still something behind it.
             let readable = std::mem::take(&mut socket.is_read_edge) && socket.is_readable();
-            let writable = std::mem::take(&mut socket.is_write_edge) && socket.is_output_watched;
+            socket.is_write_edge = false;
             if let Some(id) = socket.id
                 && (readable || writable)
             {
@@ -315,8 +317,7 @@ impl World {
     pub fn has_edges(&self) -> bool {
         self.network.sockets.iter().any(|socket| {
             let socket = socket.borrow();
-            let has_write_edge = socket.is_output_watched && socket.is_write_edge;
-            !socket.server_has_closed && (socket.is_read_edge || has_write_edge)
+            !socket.server_has_closed && (socket.is_read_edge || socket.has_write_edge())
         })
     }
 }

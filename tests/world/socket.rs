@@ -54,6 +54,11 @@ impl Socket {
     pub(super) fn is_readable(&self) -> bool {
         !self.inbound.is_empty() || self.peer_has_shut || !self.read_errors.is_empty()
     }
+
+    /// Whether room is to be announced.
+    pub(super) fn has_write_edge(&self) -> bool {
+        self.is_output_watched && self.is_write_edge
+    }
 }
 
 /// The server's end.
